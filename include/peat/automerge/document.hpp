@@ -1,0 +1,218 @@
+// An Automerge document: a JSON-like value with its whole history, merged without conflicts.
+//
+//   auto doc = peat::automerge::Document();
+//   auto tx = doc.begin();
+//   tx.put(kRoot, "name", std::string_view("north depot"));
+//   auto hash = tx.commit({.time = now_seconds});
+//   auto bytes = doc.save();
+//
+// Bytes, hashes and the rule that settles conflicts are those of the Rust and JavaScript
+// implementations (automerge 0.7 and newer): what one saves, the others load.
+//
+// Laziness. A document holds a change graph (hash, actor, sequence number, counters,
+// dependencies of each change) and the bytes of its chunks. The operations are materialised when
+// something reads or edits them, not before: storing, relaying and synchronising a document costs
+// no op set. What only materialising can find (an operation on an object that does not exist) is
+// Code::document_invalid from the first read on; such a document still relays its changes.
+//
+// Errors are values; a failed call leaves the document as it was. Malformed input of any kind is
+// an error that names the rule, the chunk and the byte offset.
+//
+// Threading: a Document belongs to one thread at a time; different documents are independent.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "peat/automerge/types.hpp"
+#include "peat/export.hpp"
+
+namespace peat::automerge {
+
+class Transaction;
+
+// How much of a loaded document is proved at once.
+enum class Verify : std::uint8_t {
+  full,  // every change is rebuilt and the heads must match: for bytes from outside
+  lazy,  // checksum and structure now; hashes when first needed, the error then sticks
+};
+
+struct LoadOptions {
+  Verify verify = Verify::full;
+  LoadLimits limits;
+  std::optional<ActorId> actor;  // of later edits; random if absent
+};
+
+struct SaveOptions {
+  bool deflate = true;         // columns of 256 bytes and more
+  bool retain_orphans = true;  // append queued changes whose dependencies are missing
+};
+
+struct CommitOptions {
+  std::int64_t time = 0;  // seconds since the epoch; never recorded below a dependency's
+  std::string message;
+  bool allow_empty = false;  // make a change even without operations
+};
+
+// What applying changes did.
+struct ApplyReport {
+  std::size_t applied = 0;  // new changes that are now in the graph
+  std::size_t queued = 0;   // new changes that wait for dependencies
+  std::size_t known = 0;    // already here
+};
+
+class PEAT_API Document {
+ public:
+  Document();  // empty, random actor
+  explicit Document(ActorId actor);
+  Document(Document&&) noexcept;
+  Document& operator=(Document&&) noexcept;
+  ~Document();
+
+  // --- bytes in and out -----------------------------------------------------------------------
+
+  // Any concatenation of chunks as `save`, `save_incremental` and others' saves write them.
+  // Empty input is an empty document.
+  static Result<Document> load(ByteView input, const LoadOptions& options = {});
+  Result<Bytes> save(const SaveOptions& options = {}) const;
+  // The changes since the last save or save_incremental, as uncompressed change chunks.
+  Result<Bytes> save_incremental();
+  // Applies every change found in `input`.
+  Result<ApplyReport> load_incremental(ByteView input, const LoadLimits& limits = {});
+
+  // The form a store keeps: change graph and chunks, opened again in O(changes) without
+  // materialising and without proving hashes again (the store's record is trusted). `tail` are
+  // change chunks applied since, oldest first; they were verified when they came.
+  // While a document has few changes this is a copy of their chunks; later a document chunk.
+  Result<Bytes> to_stored() const;
+  static Result<Document> from_stored(ByteView stored, std::span<const ByteView> tail = {},
+                                      const LoadOptions& options = {});
+  // As to_stored, but keeps every chunk as it is (never rewrites history into a document chunk).
+  // Estimated heap bytes of this object now, for caches.
+  std::size_t memory_bytes() const;
+
+  // --- history -------------------------------------------------------------------------------
+
+  const Heads& heads() const;
+  std::size_t change_count() const;
+  std::uint64_t max_op() const;
+  const ActorId& actor() const;
+  Status set_actor(ActorId actor);  // fails while a transaction is open
+
+  bool has_change(const ChangeHash& hash) const;
+  // Information on every change in the order this replica applied them.
+  std::vector<ChangeInfo> changes() const;
+  std::optional<ChangeInfo> change(const ChangeHash& hash) const;
+  // The uncompressed chunk of a change; the view lives until the next mutation. Rebuilds it from
+  // the document chunk when needed (Code::document_invalid if that proves false).
+  Result<ByteView> change_bytes(const ChangeHash& hash) const;
+  // Chunks of all changes that are not ancestors of (or in) `have`, in graph order. Unknown
+  // hashes in `have` are ignored.
+  Result<std::vector<ByteView>> changes_since(std::span<const ChangeHash> have) const;
+  std::vector<ChangeHash> hashes_since(std::span<const ChangeHash> have) const;
+  // Ancestors of `heads` (and of queued changes) that are missing here, ascending.
+  std::vector<ChangeHash> missing_deps(std::span<const ChangeHash> heads = {}) const;
+
+  // Each change is verified as by inspect_change, then: dependencies present (else queued),
+  // sequence contiguous and not equivocating, counters above every dependency's. One bad change
+  // refuses the whole call and changes nothing.
+  Result<ApplyReport> apply_changes(std::span<const ByteView> chunks,
+                                    const LoadLimits& limits = {});
+  // Brings every change that `other` has and this lacks.
+  Result<ApplyReport> merge(const Document& other);
+  Result<Document> fork(std::optional<ActorId> actor = {}) const;
+
+  // --- reading (materialises) ---------------------------------------------------------------
+
+  // Makes the op set now; Ok means every later read succeeds.
+  Status materialise() const;
+
+  // The winner of a key; nullopt if absent or deleted. Wrong object type: Code::wrong_type.
+  Result<std::optional<Value>> get(ObjectId object, std::string_view key) const;
+  Result<std::optional<Value>> get(ObjectId object, std::size_t index) const;
+  // All concurrent values, ascending by operation id; the winner is last.
+  Result<std::vector<Value>> get_all(ObjectId object, std::string_view key) const;
+  Result<std::vector<Value>> get_all(ObjectId object, std::size_t index) const;
+  Result<std::vector<std::string_view>> keys(ObjectId object) const;  // bytewise ascending
+  Result<std::size_t> length(ObjectId object) const;  // keys, elements, or text in code points
+  Result<std::string> text(ObjectId object) const;
+  Result<ObjectType> object_type(ObjectId object) const;
+  std::string object_text(ObjectId object) const;  // "_root" or "counter@actorhex"
+  ActorId actor_of(OpId op) const;
+
+  // --- JSON (json.cpp says how each type maps) ----------------------------------------------
+
+  // Winners only, compact. Text objects are strings, counters and timestamps numbers, bytes
+  // base64 strings, non-finite doubles null; keys bytewise ascending. Materialises.
+  Result<std::string> to_json() const;
+  // An object (the root) in one change: breadth first, keys bytewise ascending. Strings become
+  // scalar strings, integers that fit int64 ints, those that fit uint64 uints, others doubles.
+  // Writes only what differs: a nested map merges field by field, a list changes from its first
+  // to its last differing element, equal values cost nothing; root keys absent from `json` are
+  // deleted. Returns nullopt when nothing differed.
+  Result<std::optional<ChangeHash>> update_from_json(std::string_view json,
+                                                     const CommitOptions& options);
+  // RFC 7386 merge patch applied to the root: null deletes, objects merge, all else replaces.
+  Result<std::optional<ChangeHash>> merge_patch(std::string_view patch,
+                                                const CommitOptions& options);
+
+  // --- editing --------------------------------------------------------------------------------
+
+  // One at a time; the document must not be moved while it is open.
+  Result<Transaction> begin();
+
+ private:
+  friend class Transaction;
+  friend class SyncAccess;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// A set of edits that becomes one change. Destroyed without commit it rolls back.
+//
+// Which operations an edit makes decides the hash, and follows the Rust implementation:
+// a put equal to the current value makes none; inserts come before the deletes of one splice.
+class PEAT_API Transaction {
+ public:
+  Transaction(Transaction&&) noexcept;
+  Transaction& operator=(Transaction&&) = delete;
+  ~Transaction();
+
+  Status put(ObjectId object, std::string_view key, const Scalar& value);
+  Status put(ObjectId object, std::size_t index, const Scalar& value);
+  Result<ObjectId> put_object(ObjectId object, std::string_view key, ObjectType type);
+  Result<ObjectId> put_object(ObjectId object, std::size_t index, ObjectType type);
+  Status insert(ObjectId list, std::size_t index, const Scalar& value);
+  Result<ObjectId> insert_object(ObjectId list, std::size_t index, ObjectType type);
+  Status erase(ObjectId object, std::string_view key);
+  Status erase(ObjectId object, std::size_t index);
+  // Adds to a counter; Code::missing_counter if none of the visible values is one.
+  Status increment(ObjectId object, std::string_view key, std::int64_t by);
+  Status increment(ObjectId object, std::size_t index, std::int64_t by);
+  // Positions and lengths in code points. A negative `erase` deletes before `index`.
+  Status splice_text(ObjectId text, std::size_t index, std::ptrdiff_t erase,
+                     std::string_view insert);
+  Status splice(ObjectId list, std::size_t index, std::ptrdiff_t erase,
+                std::span<const Scalar> insert);
+
+  // The document as this transaction sees it.
+  const Document& document() const;
+  std::size_t pending_ops() const;
+
+  // Nullopt if there was nothing to commit.
+  Result<std::optional<ChangeHash>> commit(const CommitOptions& options = {});
+  void rollback();
+
+ private:
+  friend class Document;
+  explicit Transaction(Document& document);
+  Document* document_;
+};
+
+}  // namespace peat::automerge

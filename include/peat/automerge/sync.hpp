@@ -1,0 +1,71 @@
+// The Automerge sync protocol: two documents find and exchange what the other lacks.
+//
+//   SyncState state;                                   // one per peer and document
+//   while (auto message = generate_sync_message(doc, state)) send(*message);
+//   on receipt: receive_sync_message(doc, state, bytes);
+//
+// Both message versions (0x42, 0x43) are read; we write the newest form, which 0.7 and newer
+// accept. State machine and wire form: those of the Rust implementation, with the deviations the
+// protocol leaves open (the missing changes go out where Rust would send the whole document and
+// they are smaller). A hostile filter costs no division by zero and no more than its own size.
+//
+// Threading and errors: as Document. A message that cannot be applied leaves both unchanged.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "peat/automerge/document.hpp"
+
+namespace peat::automerge {
+
+struct SyncHave {
+  std::vector<ChangeHash> last_sync;
+  Bytes bloom;
+};
+
+// One message as a value. `changes` are chunks; a receiver joins them.
+struct SyncMessage {
+  std::uint8_t version = 1;  // 1: 0x42, 2: 0x43
+  Heads heads;
+  std::vector<ChangeHash> need;
+  std::vector<SyncHave> have;
+  std::vector<Bytes> changes;
+  std::optional<Bytes> flags;  // the bytes of the optional tail, as they are
+
+  static PEAT_API Result<SyncMessage> decode(ByteView input, const LoadLimits& limits = {});
+  PEAT_API Bytes encode() const;
+};
+
+struct PEAT_API SyncState {
+  Heads shared_heads;
+  Heads last_sent_heads;
+  std::optional<Heads> their_heads;
+  std::optional<std::vector<ChangeHash>> their_need;
+  std::optional<std::vector<SyncHave>> their_have;
+  std::set<ChangeHash> sent_hashes;
+  bool in_flight = false;
+  bool have_responded = false;
+  bool peer_is_v2 = false;
+
+  // 0x43, count, shared heads: what survives a reconnect.
+  Bytes encode() const;
+  static Result<SyncState> decode(ByteView input);
+};
+
+struct ReceiveReport {
+  ApplyReport applied;
+  bool peer_was_reset = false;  // the peer lost its state; ours was dropped too
+  bool heads_changed = false;
+};
+
+// The next message for the peer, or nullopt when there is nothing to say (or one is in flight).
+PEAT_API Result<std::optional<Bytes>> generate_sync_message(const Document& document,
+                                                            SyncState& state);
+PEAT_API Result<ReceiveReport> receive_sync_message(Document& document, SyncState& state,
+                                                    ByteView message,
+                                                    const LoadLimits& limits = {});
+
+}  // namespace peat::automerge
