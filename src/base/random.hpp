@@ -18,7 +18,7 @@ class Random {
   }
 };
 
-// Cryptographically secure (libsodium); thread-safe.
+// The kernel's (getrandom); thread-safe.
 class SystemRandom final : public Random {
  public:
   void fill(std::span<std::uint8_t> out) override;
