@@ -18,15 +18,22 @@
 // is never torn.
 //
 // Threading: one thread, the executor's loop; commits run through Executor::offload, one at a
-// time. No transaction of the database lives across a return to the loop.
+// time. No transaction of the database lives across a return to the loop. `open` alone does its
+// disk work on the calling thread.
 //
 // Cost: keyed reads O(log n) in the database, no scan; an append costs the change, not the
-// document; key iteration does not read documents.
+// document; key iteration does not read documents. Memory: what is not committed yet, plus a few
+// pages of the database; clean pages of its map are given back after large commits.
 //
-// Limits: keys up to 4,096 bytes (wire limit); keys over 479 bytes are stored under their first
-// 479 bytes plus SHA-256, with the full key in the record (LMDB ends at 511). Errors: store_full
-// (the disk), store_corrupt, io_error; after a failed commit the store refuses writes until a
-// later commit succeeds, and nothing unacknowledged is reported durable.
+// Limits (base/limits.def): keys up to wire_key_bytes; keys over 479 bytes are stored under their
+// first 479 bytes plus SHA-256, with the full key in the record (LMDB ends at 511). A write while
+// store_pending_bytes await their commit is refused with Code::unavailable: wait for on_durable.
+//
+// Errors: store_full (the disk), store_corrupt, io_error. After a failed commit the store goes on
+// serving reads, refuses writes with that commit's error, tries the commit again every second,
+// and takes writes again once it succeeds; nothing is reported durable that is not.
+// Opening: store_in_use names the process that holds the store; store_too_new names the format
+// or feature bit that this version lacks, and leaves the files as they are.
 #pragma once
 
 #include <array>
@@ -79,15 +86,25 @@ struct FeedRow {
   Origin origin;
 };
 
-// One atomic set of writes.
+class MemoryDisk;
+
+// One atomic set of writes, applied in the order of the calls.
 class WriteBatch {
  public:
+  struct Op;  // write_op.hpp
+
+  WriteBatch();
+  WriteBatch(WriteBatch&&) noexcept;
+  WriteBatch& operator=(WriteBatch&&) noexcept;
+  ~WriteBatch();
+
   // Appends verified change chunks to a document (which may be new).
   void append(std::string key, std::vector<Bytes> chunks, automerge::Heads heads, Origin origin);
   // Replaces a document's whole stored form.
   void replace(std::string key, Bytes stored, automerge::Heads heads, Origin origin);
-  // Same content in another form: no feed row moves, no observer is told.
-  void compact(std::string key, Bytes stored);
+  // Same content in another form: no feed row moves, no observer is told. `heads` says what
+  // `stored` holds: if the document has moved on meanwhile, or is gone, nothing happens.
+  void compact(std::string key, Bytes stored, automerge::Heads heads);
   void erase(std::string key, Origin origin);  // without a tombstone
   // Stores the tombstone and removes the document in the same transaction, unless `keep_document`
   // (the document was re-created after the deletion: its feed row moves behind the tombstone's).
@@ -96,19 +113,18 @@ class WriteBatch {
   void remove_tombstone(std::string key);
   void put_sync_state(const EndpointId& peer, std::string key, Bytes state);
   void erase_sync_state(const EndpointId& peer, std::string key);
-  void put_meta(std::string name, Bytes value);
+  void put_meta(std::string name, Bytes value);  // names of 1 to 479 bytes
   void erase_meta(std::string name);
 
   bool empty() const;
-
-  struct Op;  // document_store.cpp
+  const std::vector<Op>& ops() const { return ops_; }
 
  private:
-  friend class DocumentStore;
   std::vector<Op> ops_;
 };
 
-// What observers are told, in feed order, as soon as the change is visible.
+// What observers are told, in feed order, as soon as the change is visible. A tombstone is an
+// erase, even where there was no document; a document kept beside a new tombstone is a put.
 struct ChangeEvent {
   enum class Action : std::uint8_t { put, erase };
   Seq seq = 0;
@@ -117,20 +133,40 @@ struct ChangeEvent {
   Origin origin;
 };
 
-// The life of this store: a new random actor id follows from every unclean stop, restored backup
-// and copied directory, so that no actor id is ever continued from a point that may have been
-// lost (design rule 4).
+// The life of this store. A clean stop leaves a mark (peat.stop) that names the data file's inode,
+// size and time of change and the machine's boot. Only an open that finds all of it unchanged
+// continues the incarnation. After an unclean stop, a restored backup, a copied directory or a
+// reboot of the machine, store id and actor are new and random and the feed's positions go on
+// 2^20 higher: changes that were seen by others and then lost here leave no name to use twice
+// (design rule 4). What no file can tell, a rollback of the whole file system under a running
+// machine, is not detected.
 struct Incarnation {
-  StoreId store_id{};
-  std::uint64_t run = 0;     // counts opens
+  StoreId store_id{};        // of the feed: positions in it are valid for this id only
+  std::uint64_t run = 0;     // counts opens, from 1
   bool continued = false;    // the last stop was clean and the files are the ones it left
-  automerge::ActorId actor;  // to edit with in this run
+  automerge::ActorId actor;  // to edit with in this run; 16 bytes
+};
+
+// Counters since open, for metrics.
+struct StoreStats {
+  std::uint64_t commits = 0;          // that succeeded
+  std::uint64_t failed_commits = 0;
+  std::uint64_t batches = 0;          // writes accepted
+  std::uint64_t rows = 0;             // database rows put or erased by commits
+  std::uint64_t bytes = 0;            // of those rows
+  std::uint64_t pending_bytes = 0;    // visible, not durable
+  std::uint64_t map_bytes = 0;        // address space of the database; 0 in memory
+  std::uint64_t file_bytes = 0;       // used by the database; 0 in memory
+  Duration last_commit{};             // from handing over to the loop hearing of it
 };
 
 class DocumentStore {
  public:
-  // The files are <dir>/peat.mdb and <dir>/peat.lock (created 0600 in a 0700 directory).
+  // The files are peat.mdb, peat.mdb-lock, peat.lock and, while closed cleanly, peat.stop in
+  // `dir` (created 0600 in a 0700 directory). The in-memory twin: memory_disk.hpp.
   static Result<std::unique_ptr<DocumentStore>> open(const std::filesystem::path& dir,
+                                                     Executor& executor, Random& random);
+  static Result<std::unique_ptr<DocumentStore>> open(std::shared_ptr<MemoryDisk> disk,
                                                      Executor& executor, Random& random);
   virtual ~DocumentStore() = default;
 
@@ -144,6 +180,7 @@ class DocumentStore {
   virtual std::uint64_t count(std::string_view collection) const = 0;  // O(1)
   virtual std::uint64_t count() const = 0;
   virtual std::vector<std::string> collections() const = 0;
+  // Rows with a greater position, oldest first.
   virtual Result<std::vector<FeedRow>> feed(Seq after, std::size_t limit) const = 0;
   virtual Seq last_seq() const = 0;
   virtual Result<std::optional<Bytes>> sync_state(const EndpointId& peer,
@@ -151,19 +188,23 @@ class DocumentStore {
   virtual Result<std::optional<Bytes>> meta(std::string_view name) const = 0;
 
   // --- writes ---------------------------------------------------------------------------------
-  virtual Result<Seq> write(WriteBatch batch) = 0;  // visible when it returns
+  // Visible when it returns; the value is last_seq(). An error leaves everything as it was.
+  virtual Result<Seq> write(WriteBatch batch) = 0;
   virtual Seq durable_seq() const = 0;
   // Calls back on the loop when everything written up to now is durable, or with the error of the
   // commit that failed.
   virtual void on_durable(std::function<void(Status)> done) = 0;
 
   // --- observers ------------------------------------------------------------------------------
+  // Called on the loop from within `write`; one that writes itself is told of it afterwards.
   using Observer = std::function<void(const ChangeEvent&)>;
   virtual std::uint64_t subscribe(Observer observer) = 0;
   virtual void unsubscribe(std::uint64_t id) = 0;
 
   virtual const Incarnation& incarnation() const = 0;
-  // Makes everything durable, marks the stop as clean; no calls afterwards.
+  virtual StoreStats stats() const = 0;
+  // Makes everything durable, marks the stop as clean; afterwards no calls but the destructor.
+  // A store destroyed without it is one that crashed: what was not durable is lost.
   virtual void close(std::function<void(Status)> done) = 0;
 };
 
