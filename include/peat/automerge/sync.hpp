@@ -48,7 +48,8 @@ struct PEAT_API SyncState {
   std::set<ChangeHash> sent_hashes;
   bool in_flight = false;
   bool have_responded = false;
-  bool peer_is_v2 = false;
+  bool peer_is_v2 = false;         // sent a flags tail: reads 0x43 messages
+  bool peer_is_read_only = false;  // said that it takes no changes: gets none
 
   // 0x43, count, shared heads: what survives a reconnect.
   Bytes encode() const;

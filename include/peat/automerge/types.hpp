@@ -128,9 +128,9 @@ PEAT_API Result<ChangeInfo> inspect_change(ByteView chunk, const LoadLimits& lim
 
 template <>
 struct std::hash<peat::automerge::ChangeHash> {
-  std::size_t operator()(const peat::automerge::ChangeHash& hash) const noexcept {
+  std::size_t operator()(const peat::automerge::ChangeHash& change) const noexcept {
     std::size_t h;  // the bytes are uniform already
-    std::memcpy(&h, hash.bytes.data(), sizeof h);
+    std::memcpy(&h, change.bytes.data(), sizeof h);
     return h;
   }
 };
