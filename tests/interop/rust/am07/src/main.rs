@@ -1,0 +1,7 @@
+//! The command language is in oracle.rs.
+#[path = "../../oracle.rs"]
+mod oracle;
+
+fn main() {
+    oracle::main();
+}
