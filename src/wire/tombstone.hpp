@@ -9,6 +9,7 @@
 // Errors: truncated, malformed, limit_exceeded; each names the field and the offset.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -48,6 +49,15 @@ struct Tombstone {
   std::string key() const { return collection + ':' + id; }
 
   friend bool operator==(const Tombstone&, const Tombstone&) = default;
+};
+
+// Which deletion a document stands behind: the identity of its tombstone, all zero for none. A
+// document that was created again after a deletion carries that deletion's. Orders by age.
+struct Epoch {
+  std::uint64_t lamport = 0;
+  std::uint64_t deleted_at_ms = 0;
+  std::string deleted_by;
+  friend auto operator<=>(const Epoch&, const Epoch&) = default;
 };
 
 // True if `a` replaces `b` for the same document: the greater of (lamport, deleted_at_ms,
