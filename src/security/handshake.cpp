@@ -311,6 +311,7 @@ void FormationDialler::read_verdict() {
   if (input_.front() != kAccepted) {
     fail(Code::authentication_failed,
          "the acceptor refused our formation proof: it has another formation secret");
+    std::get<HandshakeFailed>(outputs_.back()).refused = true;
     return;
   }
   state_ = State::done;

@@ -85,6 +85,8 @@ struct HandshakeFailed {
   Error error;
   // False: no challenge was sent (acceptor) or received (dialler: another variant may do better).
   bool challenged = false;
+  // Dialler: the acceptor's verdict was no; another variant will not do better.
+  bool refused = false;
 };
 using HandshakeOutput =
     std::variant<HandshakeOpen, HandshakeWrite, HandshakeAccepted, HandshakeFailed>;

@@ -271,7 +271,8 @@ void Host::on_dial_arrived(const std::shared_ptr<Dial>& dial, HostId to) {
     alpn = offer;
     break;
   }
-  if (alpn.empty() || !slot.host->accept_ || slot.host->shut_down_) {
+  const bool too_many = slot.options.refuses_several_protocols && dial->alpns.size() > 1;
+  if (alpn.empty() || too_many || !slot.host->accept_ || slot.host->shut_down_) {
     refuse(Code::connection_refused, "no protocol in common with " + dial->address);
     return;
   }

@@ -49,6 +49,7 @@ struct TransportOptions {
   std::uint64_t connection_window = 8 << 20;    // bytes
   std::uint64_t congestion_window = 128 << 10;  // bytes in flight
   double refuse_dials = 0;                      // probability
+  bool refuses_several_protocols = false;       // as a peer that fails on a longer offer
   bool returns_uni_credit = true;               // false: as a peer that never accepts such streams
 };
 

@@ -10,13 +10,36 @@
 //      ▲                    │ refused, no answer         │ no challenge: next variant   │
 //      └──────── back-off ──┴────────────────────────────┴───── closed ◄────────────────┘
 //
-// Dialling: `peat/sync/2` and `cap/automerge/1` are offered together; a peer that refuses the pair
-// is redialled with the old one alone, and remembered. Handshake variants on the old protocol:
-// A', then B, then A, each on a new connection, remembered per peer; an attempt without a
-// challenge is dropped after max(2 s, 4 RTT). Of two connections with one peer the one dialled by
-// the lower endpoint id stays (close codes 100 to 103 of spec/storage.md 2.3).
+// Dialling. Whoever knows an address dials; however many ask, one attempt per peer is under way.
+// `peat/sync/2` and `cap/automerge/1` are offered together; a peer that refuses the pair is
+// redialled with the old one alone, and remembered until a dial to it fails. Over `peat/sync/2`
+// the handshake is A' with a bound nonce, nothing else. On the old protocol the variants A', B, A
+// are tried in this order, the one that worked last time first, each on a new connection, until
+// one brings a verdict; an attempt without a challenge is dropped after max(2 s, 4 RTT).
+// A peer configured with PeerAuth::none is offered the old protocol alone and never sent a
+// preamble.
 //
-// Threading: the loop. Limits: net_unauthenticated_*; peers known are bounded by configuration.
+// Accepting. One total deadline of 30 s; unauthenticated diallers only where allowed, on the old
+// protocol alone; a refused proof is answered before the connection closes with 1. What a peer
+// sends on other streams before its proof is held back, within the 64 KiB that flow control
+// leaves it.
+//
+// Two connections with one peer (spec/storage.md 2.3). Dialled by different sides: the one that
+// the lower endpoint id dialled stays, and the other is closed, with
+//   100 conflict_connect_lower_wins       by its acceptor, who dialled the winner
+//   101 conflict_connect_yield            by its dialler, when it completed last
+//   102 conflict_accept_closing_outgoing  by its dialler, when it completed first
+//   103 conflict_accept_reject_incoming   by its acceptor, when it completed last
+// unless the winner would be older than 10 s and the other side dialled anew: then that side has
+// lost the old one without our knowing, and the new one replaces it (0 stale_path_replaced), as
+// it does when both were dialled by the same side. The end of a replaced connection changes
+// nothing for its successor.
+//
+// Threading: the loop; handlers and callbacks are never called from inside a call. Ownership: the
+// endpoint, executor and random source outlive the connector; connections that were handed out
+// stay usable until their on_closed, but not after the connector is gone. Limits
+// (base/limits.def): net_unauthenticated_window_bytes, sync_peers (peers that dialled us and are
+// not connected are forgotten first).
 #pragma once
 
 #include <cstdint>
@@ -27,6 +50,7 @@
 #include <vector>
 
 #include "base/executor.hpp"
+#include "base/limits.hpp"
 #include "base/random.hpp"
 #include "peat/error.hpp"
 #include "peat/ids.hpp"
@@ -53,16 +77,12 @@ struct AuthenticatedConnection {
   Dialect dialect = Dialect::native;
   bool authenticated = true;  // false: exempt by configuration
   bool bound = false;         // the acceptor's nonce was bound to both endpoint ids
-  // Bytes of the first stream that belong to sync, when the peer sent no handshake.
-  std::optional<transport::StreamId> first_stream;
-  Bytes first_bytes;
 };
 
 struct ConnectorOptions {
-  std::vector<security::FormationKey> formations;  // usually one; empty: only exempt peers
-  bool allow_unauthenticated_peers = false;
-  bool native = true;  // offer and accept peat/sync/2
-  Duration handshake_deadline = std::chrono::seconds(30);
+  std::optional<security::FormationKey> formation;  // none: only unauthenticated peers
+  bool allow_unauthenticated_peers = false;         // any peer may sync; warn about it at start
+  bool native = true;  // offer and accept peat/sync/2 (which always needs a formation)
 };
 
 struct PeerAddress {
@@ -74,10 +94,11 @@ struct PeerAddress {
 // What an operator sees of a peer.
 struct PeerStatus {
   EndpointId id;
-  std::string address;        // configured or last seen
-  std::string state;          // unknown, connecting, authenticating, connected, backoff
-  std::string dialect;        // "peat/sync/2", "cap/automerge/1" or ""
-  std::string handshake;      // "A'", "B", "A", "none" or ""
+  std::string address;    // configured or last seen
+  std::string state;      // unknown, connecting, authenticating, connected, backoff (the last
+                          // attempt failed; the channel decides when the next is due)
+  std::string dialect;    // "peat/sync/2", "cap/automerge/1" or ""
+  std::string handshake;  // "A'", "B", "A", "none" or ""
   bool dialled = false;
   bool configured = false;
   std::uint64_t connects = 0;
@@ -98,9 +119,34 @@ class SyncTransport {
   // The live connection, or dials and authenticates. Concurrent calls for one peer share one
   // attempt. Code::unreachable if no address is known and the peer has not dialled us.
   virtual void get_or_connect(const EndpointId& peer, Callback done) = 0;
-  // Called for every connection that became authenticated, dialled or accepted, before any
-  // get_or_connect callback for it; and when the live connection of a peer is gone.
+  // Called for every connection that became a peer's live one, dialled or accepted, before any
+  // get_or_connect callback for it. Take its events with connection->set_handler at once: they
+  // are held until then. A connection that replaces another ends the other's events.
   virtual void on_connected(std::function<void(AuthenticatedConnection)> handler) = 0;
+};
+
+class Connector : public SyncTransport {
+ public:
+  static std::unique_ptr<Connector> create(transport::Endpoint& endpoint, Executor& executor,
+                                           Random& random, const Limits& limits,
+                                           ConnectorOptions options);
+
+  // Accepts connections from now on.
+  virtual void start() = 0;
+
+  // Adds a configured peer or replaces its address. It is dialled when somebody asks for it
+  // (SyncChannelManager::get_channel). Code::invalid_argument for this node's own id.
+  virtual Status add_peer(PeerAddress peer) = 0;
+  // Forgets the peer, what was learnt about it too, and closes its connection (0, "disconnect
+  // requested"). It may dial us again. False: no such peer.
+  virtual bool remove_peer(const EndpointId& peer) = 0;
+  virtual std::vector<PeerStatus> peers() const = 0;  // ordered by id
+  // Connections that have not proved membership yet.
+  virtual std::size_t unproven() const = 0;
+
+  // Refuses everything from now on; the endpoint closes what is left. Waiting get_or_connect calls
+  // end with Code::shut_down.
+  virtual void shutdown() = 0;
 };
 
 }  // namespace peat::sync

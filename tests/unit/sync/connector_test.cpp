@@ -1,0 +1,531 @@
+// Who gets a connection, which one stays, and what is remembered about a peer.
+#include "sync/connector.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/reader.hpp"
+#include "mesh_fixture.hpp"
+#include "security/handshake.hpp"
+
+namespace peat::sync {
+namespace {
+
+using namespace test;
+using transport::CloseInfo;
+using transport::Connection;
+using transport::ConnectionHandler;
+using transport::StreamId;
+
+// What sync would do with a connection: take its events.
+struct Client final : ConnectionHandler {
+  std::map<StreamId, std::string> data;
+  std::vector<CloseInfo> closed;
+  std::vector<AuthenticatedConnection> connections;
+
+  void attach(const AuthenticatedConnection& connection) {
+    connections.push_back(connection);
+    connection.connection->set_handler(this);
+  }
+  void on_data(Connection& c, StreamId id, ByteView bytes, bool) override {
+    data[id] += as_text(bytes);
+    c.consumed(id, bytes.size());
+  }
+  void on_closed(Connection&, const CloseInfo& info) override { closed.push_back(info); }
+};
+
+struct Node {
+  Node(Mesh& m, ConnectorOptions options = {.formation = formation()})
+      : mesh(m),
+        host(m.add_host()),
+        connector(Connector::create(m.network.endpoint(host), *m.executors[host], m.world.random(),
+                                    m.limits, std::move(options))) {
+    connector->on_connected([this](AuthenticatedConnection c) { client.attach(c); });
+    connector->start();
+  }
+  void knows(const Node& other, PeerAuth auth = PeerAuth::formation) {
+    ASSERT_TRUE(connector->add_peer({mesh.id(other.host), mesh.network.address(other.host), auth}));
+  }
+  void connect(sim::HostId peer) {
+    connector->get_or_connect(mesh.id(peer), [this](auto result) {
+      results.push_back(result ? std::nullopt : std::optional(result.error()));
+    });
+  }
+  PeerStatus status(sim::HostId peer) const {
+    for (auto& s : connector->peers()) {
+      if (s.id == mesh.id(peer)) return s;
+    }
+    return {};
+  }
+
+  Mesh& mesh;
+  sim::HostId host;
+  std::unique_ptr<Connector> connector;
+  Client client;
+  std::vector<std::optional<Error>> results;  // of connect: nullopt is success
+};
+
+ConnectorOptions old_only(std::optional<security::FormationKey> key = formation()) {
+  return {.formation = std::move(key), .native = false};
+}
+
+TEST(Connector, TwoNodesProveMembershipAndChooseTheNativeProtocol) {
+  Mesh mesh;
+  Node a(mesh), b(mesh);
+  a.knows(b);
+  a.connect(b.host);
+  mesh.world.run_for(seconds(2));
+  ASSERT_EQ(a.results.size(), 1U);
+  EXPECT_FALSE(a.results[0]);
+  ASSERT_EQ(a.client.connections.size(), 1U);
+  ASSERT_EQ(b.client.connections.size(), 1U) << "the accepting side learns of it too (F5)";
+  EXPECT_EQ(a.client.connections[0].dialect, Dialect::native);
+  EXPECT_TRUE(a.client.connections[0].bound);
+  EXPECT_TRUE(b.client.connections[0].authenticated);
+  EXPECT_EQ(a.status(b.host).state, "connected");
+  EXPECT_EQ(a.status(b.host).dialect, "peat/sync/2");
+  EXPECT_EQ(a.status(b.host).handshake, "A'");
+  EXPECT_TRUE(a.status(b.host).dialled);
+  EXPECT_EQ(b.status(a.host).state, "connected");
+  EXPECT_FALSE(b.status(a.host).configured);
+}
+
+TEST(Connector, SyncNeverSeesAByteOfTheHandshake) {
+  Mesh mesh(5, {}, {milliseconds(20), milliseconds(18), 0, 0});
+  Node a(mesh), b(mesh);
+  a.knows(b);
+  // The acceptor is proven first and speaks at once; its words may overtake the verdict.
+  b.connector->on_connected([&](AuthenticatedConnection c) {
+    b.client.attach(c);
+    const auto stream = *c.connection->open_bidirectional();
+    ASSERT_TRUE(c.connection->write(stream, as_bytes("early"), true));
+  });
+  a.connect(b.host);
+  mesh.world.run_for(seconds(2));
+  ASSERT_EQ(a.client.data.size(), 1U);
+  EXPECT_EQ(a.client.data.begin()->second, "early");
+  EXPECT_TRUE(b.client.data.empty());
+}
+
+TEST(Connector, HoweverManyAskOneAttemptIsMade) {
+  Mesh mesh;
+  Node a(mesh), b(mesh);
+  a.knows(b);
+  for (int i = 0; i < 20; ++i) a.connect(b.host);
+  mesh.world.run_for(seconds(2));
+  EXPECT_EQ(a.results.size(), 20U);
+  EXPECT_EQ(b.client.connections.size(), 1U);
+  a.connect(b.host);
+  mesh.world.run_for(seconds(2));
+  EXPECT_EQ(a.results.size(), 21U);
+  EXPECT_EQ(b.client.connections.size(), 1U);
+}
+
+TEST(Connector, AWrongSecretIsRefusedWithItsReasonAndNothingEnters) {
+  Mesh mesh;
+  Node a(mesh, {.formation = formation("other")}), b(mesh);
+  a.knows(b);
+  a.connect(b.host);
+  mesh.world.run_for(minutes(1));
+  ASSERT_EQ(a.results.size(), 1U);
+  ASSERT_TRUE(a.results[0]);
+  EXPECT_EQ(a.results[0]->code, Code::authentication_failed);
+  EXPECT_TRUE(a.client.connections.empty());
+  EXPECT_TRUE(b.client.connections.empty());
+  EXPECT_EQ(b.connector->unproven(), 0U);
+  EXPECT_EQ(mesh.network.connections(a.host, b.host), 0U);
+  EXPECT_EQ(a.status(b.host).state, "backoff");
+}
+
+// D1c: the verdict must not be overtaken by the close.
+TEST(Connector, D1cARefusedDiallerOfTheOldProtocolReadsItsVerdict) {
+  Mesh mesh(3, {}, {milliseconds(50), milliseconds(40), 0, 0});
+  Node a(mesh, old_only(formation("other"))), b(mesh);
+  a.knows(b);
+  a.connect(b.host);
+  mesh.world.run_for(minutes(1));
+  ASSERT_TRUE(a.results.at(0));
+  EXPECT_NE(a.results[0]->message.find("refused our formation proof"), std::string::npos)
+      << a.results[0]->message;
+}
+
+TEST(Connector, AnotherFormationIsNotOurs) {
+  Mesh mesh;
+  Node a(mesh, {.formation = formation("river stone", "sea")}), b(mesh);
+  a.knows(b);
+  a.connect(b.host);
+  mesh.world.run_for(minutes(1));
+  ASSERT_TRUE(a.results.at(0));
+  EXPECT_EQ(a.results[0]->code, Code::authentication_failed);
+}
+
+TEST(Connector, OldPeersAreMetOnTheOldProtocol) {
+  Mesh mesh;
+  Node a(mesh), b(mesh, old_only());
+  a.knows(b);
+  a.connect(b.host);
+  mesh.world.run_for(seconds(2));
+  EXPECT_EQ(a.status(b.host).dialect, "cap/automerge/1");
+  EXPECT_EQ(a.status(b.host).handshake, "A'");
+}
+
+// A foreign acceptor at a host of its own.
+struct Foreign {
+  explicit Foreign(Mesh& m) : mesh(m), host(m.add_host()) {}
+  Mesh& mesh;
+  sim::HostId host;
+  std::vector<std::shared_ptr<Connection>> connections;
+};
+
+TEST(Connector, APeerThatRefusesThePairIsRedialledWithTheOldProtocolAlone) {
+  Mesh mesh;
+  Node a(mesh), b(mesh, old_only());
+  a.knows(b);
+  mesh.network.options(b.host).refuses_several_protocols = true;
+  a.connect(b.host);
+  mesh.world.run_for(seconds(2));
+  EXPECT_EQ(a.status(b.host).dialect, "cap/automerge/1");
+  EXPECT_EQ(mesh.network.faults_happened().at(sim::Fault::dial_refused), 1U);
+
+  mesh.network.reset_connection(a.host, b.host);
+  mesh.world.run_for(seconds(1));
+  a.connect(b.host);
+  mesh.world.run_for(seconds(2));
+  EXPECT_EQ(a.status(b.host).state, "connected");
+  EXPECT_EQ(mesh.network.faults_happened().at(sim::Fault::dial_refused), 1U) << "remembered";
+}
+
+// Answers the handshake as existing acceptors of variant A and B do, byte by byte.
+struct OldAcceptor final : ConnectionHandler {
+  OldAcceptor(Foreign& f, security::Variant v) : foreign(f), variant(v) {
+    foreign.mesh.network.endpoint(foreign.host)
+        .listen({std::string(kAlpnOld)}, [this](std::shared_ptr<Connection> c) {
+          ++connections;
+          input.clear();
+          greeted = false;
+          c->set_handler(this);
+          foreign.connections.push_back(std::move(c));
+        });
+  }
+  void on_stream_opened(Connection& c, StreamId id) override {
+    if (variant == security::Variant::a) challenge(c, id, {38, 0, 0, 0});
+  }
+  void on_data(Connection& c, StreamId id, ByteView bytes, bool) override {
+    c.consumed(id, bytes.size());
+    input.insert(input.end(), bytes.begin(), bytes.end());
+    Reader reader(input);
+    if (variant == security::Variant::a) {
+      const auto length = reader.u32le("length");
+      if (length && *length > 256) return c.close(1, "formation auth failed");
+      if (length && reader.remaining() >= 32) verify(c, id, reader.rest());
+    } else if (!greeted) {
+      const auto length = reader.u16le("length");
+      if (length && reader.remaining() >= *length) challenge(c, id, {});
+    } else if (input.size() >= 32) {
+      verify(c, id, input);
+    }
+  }
+  void on_closed(Connection&, const CloseInfo&) override {}
+  void challenge(Connection& c, StreamId id, Bytes out) {
+    greeted = true;
+    input.clear();
+    nonce =
+        key->make_bound_nonce(foreign.mesh.world.random(), foreign.mesh.id(foreign.host), c.peer());
+    Writer writer(out);
+    writer.u16le(4);
+    writer.text("peat");
+    writer.bytes(nonce);
+    ASSERT_TRUE(c.write(id, out, false));
+  }
+  void verify(Connection& c, StreamId id, ByteView response) {
+    const bool ok = key->verify(nonce, response.first(32));
+    ASSERT_TRUE(c.write(id, Bytes{static_cast<std::uint8_t>(ok ? 1 : 0)}, true));
+    input.clear();
+  }
+
+  Foreign& foreign;
+  security::Variant variant;
+  std::optional<security::FormationKey> key = formation();
+  security::Nonce nonce{};
+  Bytes input;
+  bool greeted = false;
+  int connections = 0;
+};
+
+TEST(Connector, TheVariantsAreTriedInOrderAndTheOneThatWorkedIsRemembered) {
+  for (const auto& [variant, name, dials] :
+       {std::tuple{security::Variant::b, "B", 2}, std::tuple{security::Variant::a, "A", 3}}) {
+    Mesh mesh;
+    Node a(mesh);
+    Foreign foreign(mesh);
+    OldAcceptor acceptor(foreign, variant);
+    ASSERT_TRUE(a.connector->add_peer(
+        {mesh.id(foreign.host), mesh.network.address(foreign.host), PeerAuth::formation}));
+    a.connect(foreign.host);
+    mesh.world.run_for(seconds(20));
+    EXPECT_EQ(a.status(foreign.host).state, "connected") << name;
+    EXPECT_EQ(a.status(foreign.host).handshake, name);
+    EXPECT_EQ(acceptor.connections, dials);
+
+    mesh.network.reset_connection(a.host, foreign.host);
+    mesh.world.run_for(seconds(1));
+    a.connect(foreign.host);
+    mesh.world.run_for(seconds(20));
+    EXPECT_EQ(a.status(foreign.host).state, "connected") << name;
+    EXPECT_EQ(acceptor.connections, dials + 1) << name << " is tried first now";
+  }
+}
+
+TEST(Connector, APeerWithoutAuthenticationNeverGetsAPreamble) {
+  Mesh mesh;
+  Node a(mesh);
+  Foreign foreign(mesh);
+  Client peer;
+  mesh.network.endpoint(foreign.host)
+      .listen({std::string(kAlpnOld), std::string(kAlpnNative)},
+              [&](std::shared_ptr<Connection> c) { peer.attach({c}); });
+  ASSERT_TRUE(a.connector->add_peer(
+      {mesh.id(foreign.host), mesh.network.address(foreign.host), PeerAuth::none}));
+  a.connect(foreign.host);
+  mesh.world.run_for(seconds(40));
+  EXPECT_EQ(a.status(foreign.host).state, "connected");
+  EXPECT_EQ(a.status(foreign.host).handshake, "none");
+  EXPECT_EQ(a.status(foreign.host).dialect, "cap/automerge/1") << "never the native protocol";
+  EXPECT_FALSE(a.client.connections.at(0).authenticated);
+  EXPECT_TRUE(peer.data.empty());
+}
+
+struct Stranger {  // dials without any proof
+  Stranger(Mesh& mesh, const Node& target) {
+    host = mesh.add_host();
+    mesh.network.endpoint(host).dial(mesh.id(target.host), mesh.network.address(target.host),
+                                     {std::string(kAlpnOld)}, [this](auto result) {
+                                       connection = *result;
+                                       client.attach({connection});
+                                     });
+    mesh.world.run_for(milliseconds(500));
+  }
+  sim::HostId host;
+  std::shared_ptr<Connection> connection;
+  Client client;
+};
+
+TEST(Connector, AStrangersDocumentsAreRefused) {
+  Mesh mesh;
+  Node a(mesh);
+  Stranger stranger(mesh, a);
+  const auto stream = *stranger.connection->open_bidirectional();
+  ASSERT_TRUE(stranger.connection->write(stream, Bytes{0, 5, 'b', 'a'}, false));
+  mesh.world.run_for(seconds(2));
+  EXPECT_TRUE(a.client.connections.empty());
+  ASSERT_EQ(stranger.client.closed.size(), 1U);
+  EXPECT_EQ(stranger.client.closed[0].code, 1U);
+  EXPECT_EQ(stranger.client.closed[0].reason, "formation auth failed");
+}
+
+TEST(Connector, AllowedStrangersAreHeardFromTheirFirstByte) {
+  Mesh mesh;
+  Node a(mesh, {.formation = formation(), .allow_unauthenticated_peers = true});
+  Stranger stranger(mesh, a);
+  const auto first = *stranger.connection->open_bidirectional();
+  const auto second = *stranger.connection->open_bidirectional();
+  ASSERT_TRUE(stranger.connection->write(second, as_bytes("second"), true));
+  ASSERT_TRUE(stranger.connection->write(first, Bytes{0, 5, 'b', 'a'}, false));
+  ASSERT_TRUE(stranger.connection->write(first, as_bytes("tch"), false));
+  mesh.world.run_for(seconds(2));
+  ASSERT_EQ(a.client.connections.size(), 1U);
+  EXPECT_FALSE(a.client.connections[0].authenticated);
+  EXPECT_EQ(a.client.data.at(first), (std::string{"\0\5batch", 7}));
+  EXPECT_EQ(a.client.data.at(second), "second");
+}
+
+TEST(Connector, ASilentDiallerIsTakenAfterTwoSecondsWhereAllowedElseClosedAtTheDeadline) {
+  Mesh mesh;
+  Node allowing(mesh, {.formation = formation(), .allow_unauthenticated_peers = true});
+  Node strict(mesh);
+  Stranger one(mesh, allowing), two(mesh, strict);
+  mesh.world.run_for(seconds(2));
+  EXPECT_EQ(allowing.client.connections.size(), 1U);
+  EXPECT_EQ(strict.connector->unproven(), 1U);
+  mesh.world.run_for(seconds(29));
+  EXPECT_TRUE(strict.client.connections.empty());
+  EXPECT_EQ(strict.connector->unproven(), 0U) << "no leak (F24)";
+  ASSERT_EQ(two.client.closed.size(), 1U);
+  EXPECT_EQ(two.client.closed[0].code, 1U);
+}
+
+TEST(Connector, BytesBeforeTheProofAreBounded) {
+  Mesh mesh;
+  mesh.limits.net_unauthenticated_window_bytes = 1000;
+  Node a(mesh);
+  Stranger stranger(mesh, a);
+  ASSERT_TRUE(stranger.connection->open_bidirectional());
+  const auto second = *stranger.connection->open_bidirectional();
+  ASSERT_TRUE(stranger.connection->write(0, Bytes{1}, false));
+  ASSERT_TRUE(stranger.connection->write(second, Bytes(2000, 7), false));
+  mesh.world.run_for(seconds(2));
+  EXPECT_EQ(stranger.client.closed.size(), 1U);
+}
+
+// D2c: both dial at once.
+TEST(Connector, D2cOfSimultaneousDialsTheLowerIdsStaysOnBothSides) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Mesh mesh(seed, {}, {milliseconds(30), milliseconds(25), 0, 0});
+    Node low(mesh), high(mesh);
+    low.knows(high);
+    high.knows(low);
+    low.connect(high.host);
+    mesh.world.run_for(milliseconds(static_cast<std::int64_t>(mesh.world.below(250))));
+    high.connect(low.host);
+    mesh.world.run_for(seconds(5));
+    ASSERT_EQ(low.status(high.host).state, "connected") << "seed " << seed;
+    ASSERT_EQ(high.status(low.host).state, "connected") << "seed " << seed;
+    EXPECT_EQ(mesh.network.connections(low.host, high.host), 1U) << "seed " << seed;
+    const auto a = low.connector->get_connection(mesh.id(high.host));
+    const auto b = high.connector->get_connection(mesh.id(low.host));
+    ASSERT_TRUE(a && b);
+    EXPECT_EQ(a->connection->stable_id() / 2, b->connection->stable_id() / 2) << "seed " << seed;
+    for (const auto* node : {&low, &high}) {
+      for (const auto& result : node->results) EXPECT_FALSE(result) << result->message;
+    }
+  }
+}
+
+// D2b: the end of a replaced connection removed its successor.
+TEST(Connector, D2bAReplacedConnectionTakesNothingWithIt) {
+  Mesh mesh;
+  Node a(mesh), b(mesh);
+  a.knows(b);
+  a.connect(b.host);
+  mesh.world.run_for(seconds(1));
+  // a loses power; b does not notice; a returns and dials anew.
+  mesh.network.crash(a.host);
+  a.client.connections.clear();
+  a.connector.reset();
+  sim::SimExecutor second_life(mesh.world);
+  mesh.network.restart(a.host, second_life);
+  a.connector = Connector::create(mesh.network.endpoint(a.host), second_life, mesh.world.random(),
+                                  mesh.limits, {.formation = formation()});
+  a.connector->on_connected([&](AuthenticatedConnection c) { a.client.attach(c); });
+  a.connector->start();
+  a.knows(b);
+  a.connect(b.host);
+  mesh.world.run_for(seconds(1));
+  ASSERT_EQ(b.client.connections.size(), 2U) << "the new one replaces the old at once";
+  const auto current = b.connector->get_connection(mesh.id(a.host));
+  ASSERT_TRUE(current);
+  EXPECT_EQ(current->connection->stable_id(), b.client.connections[1].connection->stable_id());
+  mesh.world.run_for(minutes(2));
+  EXPECT_TRUE(b.connector->get_connection(mesh.id(a.host)));
+  EXPECT_TRUE(b.client.closed.empty()) << "the old one ended without a word to sync";
+}
+
+TEST(Connector, APeerThatLostTheLowerIdsConnectionGetsInAgainAfterTenSeconds) {
+  Mesh mesh;
+  Node low(mesh), high(mesh);
+  low.knows(high);
+  low.connect(high.host);
+  mesh.world.run_for(seconds(1));
+  mesh.network.crash(high.host);
+  high.connector.reset();
+  sim::SimExecutor second_life(mesh.world);
+  mesh.network.restart(high.host, second_life);
+  // Keep the old one from noticing: it would be reset at its next packet.
+  mesh.world.run_for(seconds(12));
+  high.connector = Connector::create(mesh.network.endpoint(high.host), second_life,
+                                     mesh.world.random(), mesh.limits, {.formation = formation()});
+  high.connector->start();
+  high.knows(low);
+  high.connect(low.host);
+  mesh.world.run_for(seconds(1));
+  EXPECT_EQ(high.status(low.host).state, "connected");
+  EXPECT_EQ(low.status(high.host).state, "connected");
+}
+
+TEST(Connector, AnUnknownPeerIsUnreachableAndADeadOneTimesOut) {
+  Mesh mesh;
+  Node a(mesh), b(mesh);
+  a.connect(b.host);
+  mesh.world.run_for(seconds(1));
+  ASSERT_TRUE(a.results.at(0));
+  EXPECT_EQ(a.results[0]->code, Code::unreachable);
+  a.knows(b);
+  mesh.network.cut(a.host, b.host);
+  a.connect(b.host);
+  mesh.world.run_for(seconds(15));
+  ASSERT_TRUE(a.results.at(1));
+  EXPECT_EQ(a.results[1]->code, Code::timeout);
+  EXPECT_EQ(a.status(b.host).failures, 1U);
+}
+
+TEST(Connector, APeerThatOnlyDialledUsCanBeDialledBackWhereItWasSeen) {
+  Mesh mesh;
+  Node a(mesh), b(mesh);
+  a.knows(b);
+  a.connect(b.host);
+  mesh.world.run_for(seconds(1));
+  mesh.network.reset_connection(a.host, b.host);
+  mesh.world.run_for(seconds(1));
+  b.connect(a.host);
+  mesh.world.run_for(seconds(1));
+  EXPECT_EQ(b.status(a.host).state, "connected");
+  EXPECT_TRUE(b.status(a.host).dialled);
+}
+
+TEST(Connector, ARemovedPeerIsDisconnectedAndForgotten) {
+  Mesh mesh;
+  Node a(mesh), b(mesh);
+  a.knows(b);
+  a.connect(b.host);
+  mesh.world.run_for(seconds(1));
+  EXPECT_TRUE(a.connector->remove_peer(mesh.id(b.host)));
+  EXPECT_FALSE(a.connector->remove_peer(mesh.id(b.host)));
+  mesh.world.run_for(seconds(1));
+  EXPECT_TRUE(a.connector->peers().empty());
+  ASSERT_EQ(b.client.closed.size(), 1U);
+  EXPECT_EQ(b.client.closed[0].reason, "disconnect requested");
+}
+
+TEST(Connector, TheTableOfPeersIsBounded) {
+  Mesh mesh;
+  mesh.limits.sync_peers = 2;
+  Node a(mesh), b(mesh), c(mesh), d(mesh);
+  for (auto* peer : {&b, &c, &d}) {
+    peer->knows(a);
+    peer->connect(a.host);
+    mesh.world.run_for(seconds(1));
+  }
+  EXPECT_EQ(a.connector->peers().size(), 2U);
+  EXPECT_EQ(a.connector->connected_peers().size(), 2U);
+  mesh.network.reset_connection(a.host, b.host);
+  mesh.world.run_for(seconds(1));
+  d.connect(a.host);
+  mesh.world.run_for(seconds(1));
+  EXPECT_EQ(d.status(a.host).state, "connected") << "one that is gone makes room";
+}
+
+TEST(Connector, AfterShutdownNobodyGetsInAndWaitersAreTold) {
+  Mesh mesh;
+  Node a(mesh), b(mesh);
+  a.knows(b);
+  b.knows(a);
+  a.connect(b.host);
+  a.connector->shutdown();
+  a.connect(b.host);
+  mesh.world.run_for(seconds(1));
+  ASSERT_EQ(a.results.size(), 2U);
+  for (const auto& result : a.results) EXPECT_EQ(result.value().code, Code::shut_down);
+  b.connect(a.host);
+  mesh.world.run_for(minutes(2));
+  EXPECT_TRUE(a.client.connections.empty());
+  EXPECT_EQ(mesh.network.connections(a.host, b.host), 0U);
+}
+
+TEST(Connector, ItsOwnIdIsNoPeer) {
+  Mesh mesh;
+  Node a(mesh);
+  EXPECT_EQ(a.connector->add_peer({mesh.id(a.host), "x:1", PeerAuth::formation}).error().code,
+            Code::invalid_argument);
+}
+
+}  // namespace
+}  // namespace peat::sync
