@@ -47,6 +47,7 @@
 #include <vector>
 
 #include "base/executor.hpp"
+#include "base/limits.hpp"
 #include "base/random.hpp"
 #include "peat/automerge/types.hpp"
 #include "peat/bytes.hpp"
@@ -63,8 +64,8 @@ using StoreId = std::array<std::uint8_t, 16>;
 using Origin = std::optional<EndpointId>;
 
 struct DocumentRecord {
-  Bytes stored;               // automerge::Document::to_stored
-  std::vector<Bytes> tail;    // change chunks appended since, oldest first
+  Bytes stored;             // automerge::Document::to_stored
+  std::vector<Bytes> tail;  // change chunks appended since, oldest first
   automerge::Heads heads;
   Seq seq = 0;
   Origin origin;
@@ -117,7 +118,7 @@ class WriteBatch {
   void erase_meta(std::string name);
 
   bool empty() const;
-  const std::vector<Op>& ops() const { return ops_; }
+  std::vector<Op> take_ops();  // leaves it empty
 
  private:
   std::vector<Op> ops_;
@@ -149,15 +150,15 @@ struct Incarnation {
 
 // Counters since open, for metrics.
 struct StoreStats {
-  std::uint64_t commits = 0;          // that succeeded
+  std::uint64_t commits = 0;  // that succeeded
   std::uint64_t failed_commits = 0;
-  std::uint64_t batches = 0;          // writes accepted
-  std::uint64_t rows = 0;             // database rows put or erased by commits
-  std::uint64_t bytes = 0;            // of those rows
-  std::uint64_t pending_bytes = 0;    // visible, not durable
-  std::uint64_t map_bytes = 0;        // address space of the database; 0 in memory
-  std::uint64_t file_bytes = 0;       // used by the database; 0 in memory
-  Duration last_commit{};             // from handing over to the loop hearing of it
+  std::uint64_t batches = 0;        // writes accepted
+  std::uint64_t rows = 0;           // database rows put or erased by commits
+  std::uint64_t bytes = 0;          // of those rows
+  std::uint64_t pending_bytes = 0;  // visible, not durable
+  std::uint64_t map_bytes = 0;      // address space of the database; 0 in memory
+  std::uint64_t file_bytes = 0;     // used by the database; 0 in memory
+  Duration last_commit{};           // from handing over to the loop hearing of it
 };
 
 class DocumentStore {
@@ -165,9 +166,11 @@ class DocumentStore {
   // The files are peat.mdb, peat.mdb-lock, peat.lock and, while closed cleanly, peat.stop in
   // `dir` (created 0600 in a 0700 directory). The in-memory twin: memory_disk.hpp.
   static Result<std::unique_ptr<DocumentStore>> open(const std::filesystem::path& dir,
-                                                     Executor& executor, Random& random);
+                                                     Executor& executor, Random& random,
+                                                     const Limits& limits = {});
   static Result<std::unique_ptr<DocumentStore>> open(std::shared_ptr<MemoryDisk> disk,
-                                                     Executor& executor, Random& random);
+                                                     Executor& executor, Random& random,
+                                                     const Limits& limits = {});
   virtual ~DocumentStore() = default;
 
   // --- reads: the visible state ---------------------------------------------------------------

@@ -1,0 +1,50 @@
+// What lies under the document store: ordered tables of rows with atomic, durable commits.
+//
+// Two implementations: LMDB (lmdb_backend.hpp) and memory (memory_backend.hpp).
+//
+// Threading: everything on the loop but `commit` and `close`, which run on the pool, one at a
+// time; reads may go on beside a commit, and see it whole or not at all.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "peat/bytes.hpp"
+#include "peat/error.hpp"
+#include "store/rows.hpp"
+
+namespace peat::store {
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  struct Entry {
+    std::string_view key;
+    ByteView value;
+  };
+  // Between begin_read and end_read all reads see one state, and the views they return stay valid.
+  virtual Status begin_read() = 0;
+  virtual void end_read() = 0;
+  virtual Result<std::optional<ByteView>> get(Table table, std::string_view key) = 0;
+  // The first row at or after `from`, or strictly after it.
+  virtual Result<std::optional<Entry>> next(Table table, std::string_view from, bool inclusive) = 0;
+
+  // All of `rows` or nothing; durable when it returns success.
+  virtual Status commit(const Rows& rows) = 0;
+  // After a failed commit: true if the obstacle is gone (the map has grown) and the same commit
+  // is worth repeating at once.
+  virtual Result<bool> recover() = 0;
+
+  // The run that the last clean stop belonged to, if the files are still exactly as it left them.
+  // Removes the mark, durably.
+  virtual Result<std::optional<std::uint64_t>> take_stop_mark() = 0;
+  // Gives everything back; leaves a stop mark.
+  virtual Status close(std::uint64_t run) = 0;
+
+  virtual std::uint64_t map_bytes() const = 0;
+  virtual std::uint64_t file_bytes() const = 0;
+};
+
+}  // namespace peat::store

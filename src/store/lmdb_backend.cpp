@@ -1,0 +1,376 @@
+#include "store/lmdb_backend.hpp"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <system_error>
+
+#include <cerrno>
+#include <fcntl.h>
+#include <fstream>
+#include <sstream>
+#include <unistd.h>
+#include <utility>
+
+namespace peat::store {
+
+namespace {
+
+// Reads and commits of this much make the map's pages worth giving back.
+constexpr std::uint64_t kTouchedBytes = 4U << 20;
+// With less room than this a short write is taken for a full disk.
+constexpr std::uint64_t kNoRoomBytes = 1U << 20;
+
+MDB_val value_of(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
+
+ByteView view_of(const MDB_val& value) {
+  return {static_cast<const std::uint8_t*>(value.mv_data), value.mv_size};
+}
+
+std::string_view text_of(const MDB_val& value) { return as_text(view_of(value)); }
+
+struct Mapping {
+  std::uintptr_t begin = 0;
+  std::size_t size = 0;
+};
+
+// LMDB does not tell where its map is; the kernel does.
+Mapping find_mapping(const std::filesystem::path& file) {
+  struct stat info{};
+  if (::stat(file.c_str(), &info) != 0) return {};
+  std::ifstream maps("/proc/self/maps");
+  std::string line;
+  while (std::getline(maps, line)) {
+    std::istringstream fields(line);
+    std::uintptr_t begin = 0;
+    std::uintptr_t end = 0;
+    char dash = 0;
+    std::string permissions;
+    std::string offset;
+    std::string device;
+    std::uint64_t inode = 0;
+    std::string path;
+    fields >> std::hex >> begin >> dash >> end >> permissions >> offset >> device >> std::dec >>
+        inode >> path;
+    if (inode == info.st_ino && path.ends_with(file.filename().string())) {
+      return {begin, end - begin};
+    }
+  }
+  return {};
+}
+
+// Small file, flushed and under its final name at once: a power cut leaves a whole store or none.
+constexpr std::string_view kNewSuffix = ".new";
+
+}  // namespace
+
+LmdbBackend::LmdbBackend(std::filesystem::path dir, const LmdbOptions& options, StoreLock lock)
+    : dir_(std::move(dir)), options_(options), lock_(std::move(lock)) {
+  tables_.fill(kNoTable);
+  map_bytes_ = options.map_bytes;
+}
+
+LmdbBackend::~LmdbBackend() { close_environment(); }
+
+std::filesystem::path LmdbBackend::file() const { return dir_ / "peat.mdb"; }
+
+Result<std::shared_ptr<Backend>> LmdbBackend::open(const std::filesystem::path& dir,
+                                                   const LmdbOptions& options) {
+  std::error_code error;
+  if (!std::filesystem::exists(dir, error)) {
+    if (std::filesystem::create_directories(dir, error) && !error) {
+      std::filesystem::permissions(dir, std::filesystem::perms::owner_all, error);
+    }
+    if (error) return std::unexpected(file_error(error.value(), "create", dir));
+  }
+  PEAT_TRY(auto lock, StoreLock::acquire(dir));
+  std::shared_ptr<LmdbBackend> backend(new LmdbBackend(dir, options, std::move(lock)));
+  if (!std::filesystem::exists(backend->file(), error)) PEAT_TRY_VOID(backend->create_file());
+  PEAT_TRY_VOID(backend->open_environment());
+  return backend;
+}
+
+Status LmdbBackend::create_file() const {
+  const auto path = file().string() + std::string(kNewSuffix);
+  ::unlink(path.c_str());
+  MDB_env* env = nullptr;
+  MDB_txn* txn = nullptr;
+  int rc = mdb_env_create(&env);
+  if (rc != 0) return std::unexpected(error(rc, "create"));
+  mdb_env_set_maxdbs(env, kTableCount);
+  rc = mdb_env_open(env, path.c_str(), MDB_NOSUBDIR | MDB_NOLOCK, 0600);
+  if (rc == 0) rc = mdb_txn_begin(env, nullptr, 0, &txn);
+  for (std::size_t i = 0; rc == 0 && i < kTableCount; ++i) {
+    MDB_dbi table;
+    rc = mdb_dbi_open(txn, kTableNames[i], MDB_CREATE, &table);
+  }
+  if (rc == 0) {
+    rc = mdb_txn_commit(txn);
+  } else {
+    mdb_txn_abort(txn);
+  }
+  mdb_env_close(env);
+  if (rc != 0) return std::unexpected(error(rc, "create"));
+  if (::rename(path.c_str(), file().c_str()) != 0) {
+    return std::unexpected(file_error(errno, "create", file()));
+  }
+  return sync_directory(dir_);
+}
+
+Status LmdbBackend::open_environment() {
+  int rc = mdb_env_create(&env_);
+  if (rc != 0) return std::unexpected(error(rc, "open"));
+  mdb_env_set_maxdbs(env_, kTableCount);
+  rc = mdb_env_set_mapsize(env_, map_bytes_);
+  const unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD;
+  if (rc == 0) {
+    rc = mdb_env_open(env_, file().c_str(), flags | (options_.sync ? 0U : MDB_NOSYNC), 0600);
+  }
+  if (rc == 0) {
+    int dead = 0;
+    rc = mdb_reader_check(env_, &dead);
+  }
+  if (rc == 0) {
+    PEAT_TRY_VOID(check_size());
+    rc = mdb_txn_begin(env_, nullptr, MDB_RDONLY, &reader_);
+  }
+  if (rc != 0) return std::unexpected(error(rc, "open"));
+  return open_tables();
+}
+
+// A table that is not there stays closed: whether that is an error is for the format to say.
+Status LmdbBackend::open_tables() {
+  MDB_txn* txn = nullptr;
+  mdb_txn_reset(reader_);
+  int rc = mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn);
+  for (std::size_t i = 0; rc == 0 && i < kTableCount; ++i) {
+    rc = mdb_dbi_open(txn, kTableNames[i], 0, &tables_[i]);
+    if (rc == MDB_NOTFOUND) {
+      tables_[i] = kNoTable;
+      rc = 0;
+    }
+  }
+  if (rc == 0) {
+    rc = mdb_txn_commit(txn);  // which keeps the handles
+  } else {
+    mdb_txn_abort(txn);
+  }
+  if (rc != 0) return std::unexpected(error(rc, "open"));
+  return {};
+}
+
+// A page behind the end of the file would be a SIGBUS, not an error.
+Status LmdbBackend::check_size() const {
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  mdb_env_info(env_, &info);
+  mdb_env_stat(env_, &stat);
+  const auto needed = (std::uint64_t{info.me_last_pgno} + 1) * stat.ms_psize;
+  std::error_code failure;
+  const auto size = std::filesystem::file_size(file(), failure);
+  if (failure || size >= needed) return {};
+  return fail(Code::store_corrupt, "'" + file().string() + "' has " + std::to_string(size) +
+                                       " bytes of " + std::to_string(needed) +
+                                       "; restore the store from a backup");
+}
+
+void LmdbBackend::close_environment() {
+  for (auto& cursor : cursors_) {
+    if (cursor.cursor != nullptr) mdb_cursor_close(cursor.cursor);
+    cursor = {};
+  }
+  if (reader_ != nullptr) mdb_txn_abort(std::exchange(reader_, nullptr));
+  if (env_ != nullptr) mdb_env_close(std::exchange(env_, nullptr));
+  tables_.fill(kNoTable);
+}
+
+// --- reads --------------------------------------------------------------------------------------
+
+Status LmdbBackend::begin_read() {
+  if (env_ == nullptr) return fail(Code::shut_down, "the store is closed");
+  if (const int rc = mdb_txn_renew(reader_); rc != 0) return std::unexpected(error(rc, "read"));
+  ++read_;
+  return {};
+}
+
+void LmdbBackend::end_read() {
+  mdb_txn_reset(reader_);
+  if (touched_bytes_ < kTouchedBytes) return;
+  touched_bytes_ = 0;
+  drop_pages();
+}
+
+Result<std::optional<ByteView>> LmdbBackend::get(Table table, std::string_view key) {
+  const auto dbi = tables_[index(table)];
+  if (dbi == kNoTable) return std::nullopt;
+  auto name = value_of(key);
+  MDB_val value{};
+  const int rc = mdb_get(reader_, dbi, &name, &value);
+  if (rc == MDB_NOTFOUND) return std::nullopt;
+  if (rc != 0) return std::unexpected(error(rc, "read"));
+  touched_bytes_ += value.mv_size;
+  return view_of(value);
+}
+
+Result<MDB_cursor*> LmdbBackend::cursor(Table table) {
+  auto& entry = cursors_[index(table)];
+  if (entry.cursor == nullptr) {
+    const int rc = mdb_cursor_open(reader_, tables_[index(table)], &entry.cursor);
+    if (rc != 0) return std::unexpected(error(rc, "read"));
+    entry.read = read_;
+  } else if (entry.read != read_) {
+    const int rc = mdb_cursor_renew(reader_, entry.cursor);
+    if (rc != 0) return std::unexpected(error(rc, "read"));
+    entry.read = read_;
+    entry.placed = false;
+  }
+  return entry.cursor;
+}
+
+Result<std::optional<Backend::Entry>> LmdbBackend::next(Table table, std::string_view from,
+                                                        bool inclusive) {
+  if (tables_[index(table)] == kNoTable) return std::nullopt;
+  PEAT_TRY(auto* const cursor, this->cursor(table));
+  auto& entry = cursors_[index(table)];
+  auto key = value_of(from);
+  MDB_val value{};
+  int rc = 0;
+  if (!inclusive && entry.placed && entry.key == from) {
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+  } else {
+    // LMDB has no empty keys, so that none is before the first.
+    rc = mdb_cursor_get(cursor, &key, &value, from.empty() ? MDB_FIRST : MDB_SET_RANGE);
+    if (rc == 0 && !inclusive && text_of(key) == from) {
+      rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+    }
+  }
+  entry.placed = rc == 0;
+  if (rc == MDB_NOTFOUND) return std::nullopt;
+  if (rc != 0) return std::unexpected(error(rc, "read"));
+  entry.key = text_of(key);
+  touched_bytes_ += value.mv_size;
+  return Entry{text_of(key), view_of(value)};
+}
+
+// --- commits ------------------------------------------------------------------------------------
+
+int LmdbBackend::put_rows(MDB_txn* txn, const Rows& rows,
+                          std::array<MDB_dbi, kTableCount>& tables) const {
+  for (std::size_t i = 0; i < kTableCount; ++i) {
+    const auto& values = rows[static_cast<Table>(i)];
+    if (values.empty()) continue;
+    if (tables[i] == kNoTable) {
+      const int rc = mdb_dbi_open(txn, kTableNames[i], MDB_CREATE, &tables[i]);
+      if (rc != 0) return rc;
+    }
+    for (const auto& [key, value] : values) {
+      auto name = value_of(key);
+      int rc = 0;
+      if (value) {
+        auto content = value_of(as_text(*value));
+        rc = mdb_put(txn, tables[i], &name, &content, 0);
+      } else {
+        rc = mdb_del(txn, tables[i], &name, nullptr);
+        if (rc == MDB_NOTFOUND) rc = 0;
+      }
+      if (rc != 0) return rc;
+    }
+  }
+  return 0;
+}
+
+Status LmdbBackend::commit(const Rows& rows) {
+  if (env_ == nullptr) return fail(Code::shut_down, "the store is closed");
+  MDB_txn* txn = nullptr;
+  int rc = mdb_txn_begin(env_, nullptr, 0, &txn);
+  if (rc != 0) return commit_failed(rc);
+  auto tables = tables_;
+  rc = put_rows(txn, rows, tables);
+  if (rc != 0) {
+    mdb_txn_abort(txn);
+    return commit_failed(rc);
+  }
+  rc = mdb_txn_commit(txn);
+  if (rc != 0) return commit_failed(rc);
+  tables_ = tables;
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  mdb_env_info(env_, &info);
+  mdb_env_stat(env_, &stat);
+  file_bytes_ = (std::uint64_t{info.me_last_pgno} + 1) * stat.ms_psize;
+  return {};
+}
+
+Status LmdbBackend::commit_failed(int rc) {
+  const auto failure = error(rc, "write");
+  unsigned flags = 0;
+  mdb_env_get_flags(env_, &flags);
+  if (rc == MDB_MAP_FULL || rc == MDB_MAP_RESIZED) {
+    remedy_ = Remedy::grow;
+  } else if (rc == MDB_PANIC || rc == EIO || rc == ENOSPC) {
+    remedy_ = Remedy::reopen;
+  } else {
+    remedy_ = Remedy::none;
+  }
+  return std::unexpected(failure);
+}
+
+Result<bool> LmdbBackend::recover() {
+  switch (std::exchange(remedy_, Remedy::none)) {
+    case Remedy::none:
+      return false;
+    case Remedy::grow: {
+      const int rc = mdb_env_set_mapsize(env_, map_bytes_ * 2);
+      if (rc != 0) return std::unexpected(error(rc, "enlarge the map of"));
+      map_bytes_ = map_bytes_ * 2;
+      return true;
+    }
+    case Remedy::reopen:
+      close_environment();
+      PEAT_TRY_VOID(open_environment());
+      return false;
+  }
+  return false;
+}
+
+Result<std::optional<std::uint64_t>> LmdbBackend::take_stop_mark() {
+  return store::take_stop_mark(dir_, file());
+}
+
+Status LmdbBackend::close(std::uint64_t run) {
+  close_environment();
+  const auto status = leave_stop_mark(dir_, file(), run);
+  lock_.release();
+  return status;
+}
+
+// --- the rest -----------------------------------------------------------------------------------
+
+void LmdbBackend::drop_pages() {
+  const auto mapping = find_mapping(file());
+  if (mapping.size == 0) return;
+  ::madvise(reinterpret_cast<void*>(mapping.begin), mapping.size, MADV_DONTNEED);
+}
+
+Error LmdbBackend::error(int rc, std::string_view doing) const {
+  if (rc == EIO) {
+    struct statvfs room{};
+    const bool known = ::statvfs(dir_.c_str(), &room) == 0;
+    if (known && std::uint64_t{room.f_bavail} * room.f_frsize < kNoRoomBytes) rc = ENOSPC;
+  }
+  if (rc > 0) return file_error(rc, doing, file());
+  std::string message = "cannot " + std::string(doing) + " '" + file().string() + "': ";
+  message += mdb_strerror(rc);
+  switch (rc) {
+    case MDB_INVALID:
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+      return {Code::store_corrupt, message + "; restore the store from a backup"};
+    case MDB_VERSION_MISMATCH:
+      return {Code::store_too_new, message + "; use the version that wrote it"};
+    default:
+      return {Code::io_error, std::move(message)};
+  }
+}
+
+}  // namespace peat::store

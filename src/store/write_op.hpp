@@ -1,0 +1,70 @@
+// The operations a WriteBatch collects.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "store/document_store.hpp"
+
+namespace peat::store::op {
+
+struct Append {
+  std::string key;
+  std::vector<Bytes> chunks;
+  automerge::Heads heads;
+  Origin origin;
+};
+struct Replace {
+  std::string key;
+  Bytes stored;
+  automerge::Heads heads;
+  Origin origin;
+};
+struct Compact {
+  std::string key;
+  Bytes stored;
+  automerge::Heads heads;
+};
+struct Erase {
+  std::string key;
+  Origin origin;
+};
+struct Bury {
+  std::string key;
+  wire::Tombstone tombstone;
+  automerge::Heads deleted_heads;
+  Origin origin;
+  bool keep_document = false;
+};
+struct RemoveTombstone {
+  std::string key;
+};
+struct PutSyncState {
+  EndpointId peer;
+  std::string key;
+  Bytes state;
+};
+struct EraseSyncState {
+  EndpointId peer;
+  std::string key;
+};
+struct PutMeta {
+  std::string name;
+  Bytes value;
+};
+struct EraseMeta {
+  std::string name;
+};
+
+}  // namespace peat::store::op
+
+namespace peat::store {
+
+struct WriteBatch::Op {
+  std::variant<op::Append, op::Replace, op::Compact, op::Erase, op::Bury, op::RemoveTombstone,
+               op::PutSyncState, op::EraseSyncState, op::PutMeta, op::EraseMeta>
+      what;
+};
+
+}  // namespace peat::store
