@@ -7,8 +7,10 @@
 namespace peat::crypto {
 
 Mac hmac_sha256(ByteView key, std::initializer_list<ByteView> parts) {
+  // libsodium wants an address even for no key at all.
+  constexpr std::uint8_t kNone = 0;
   crypto_auth_hmacsha256_state state;
-  crypto_auth_hmacsha256_init(&state, key.data(), key.size());
+  crypto_auth_hmacsha256_init(&state, key.empty() ? &kNone : key.data(), key.size());
   for (const auto part : parts) {
     crypto_auth_hmacsha256_update(&state, part.data(), part.size());
   }
