@@ -45,8 +45,8 @@ enum class Verify : std::uint8_t {
 
 struct LoadOptions {
   Verify verify = Verify::full;
-  LoadLimits limits;
-  std::optional<ActorId> actor;  // of later edits; random if absent
+  LoadLimits limits{};
+  std::optional<ActorId> actor{};  // of later edits; random if absent
 };
 
 struct SaveOptions {
@@ -167,10 +167,11 @@ class PEAT_API Document {
   // One at a time; the document must not be moved while it is open.
   Result<Transaction> begin();
 
+  struct Impl;  // the library's own
+
  private:
   friend class Transaction;
   friend class SyncAccess;
-  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
@@ -212,7 +213,8 @@ class PEAT_API Transaction {
  private:
   friend class Document;
   explicit Transaction(Document& document);
-  Document* document_;
+  Document::Impl* impl() const;
+  Document* document_;  // null once ended
 };
 
 }  // namespace peat::automerge

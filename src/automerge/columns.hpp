@@ -1,0 +1,296 @@
+// Column encodings: run-length, delta and boolean, for writing and for reading.
+//
+//   rle     = { run | literal | nulls }
+//   run     = SLEB n >= 2, value            n equal values
+//   literal = SLEB -n, n values             n values, no two neighbours equal
+//   nulls   = SLEB 0, ULEB n >= 1           n nulls
+//   delta   = rle whose values are SLEB differences to the previous value (start 0; nulls skip)
+//   boolean = ULEB runs, false first; only the first may be 0
+//
+// Values: ULEB (actors, integers, metadata, counts), SLEB (deltas), or ULEB length + UTF-8.
+// There is exactly one encoding of a column ("canonical form"): no two neighbouring records could
+// be one. The encoders write it and the decoders refuse everything else, because hashes are made
+// over re-encoded columns.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "automerge/leb.hpp"
+
+namespace peat::automerge {
+
+// The three value codings, as policies of the run-length coder.
+struct UlebValue {
+  using Type = std::uint64_t;
+  static void put(Bytes& out, Type v) { put_uleb(out, v); }
+  static Type get(Input& in) { return in.uleb(); }
+};
+struct SlebValue {
+  using Type = std::int64_t;
+  static void put(Bytes& out, Type v) { put_sleb(out, v); }
+  static Type get(Input& in) { return in.sleb(); }
+};
+struct TextValue {
+  using Type = std::string_view;
+  static void put(Bytes& out, Type v) {
+    put_uleb(out, v.size());
+    put_bytes(out, as_bytes(v));
+  }
+  static Type get(Input& in) { return as_text(in.prefixed()); }
+};
+
+template <class Value>
+class RleEncoder {
+ public:
+  using Type = typename Value::Type;
+
+  void clear() {
+    out_.clear();
+    literal_.clear();
+    literals_ = 0;
+    count_ = 0;
+    any_value_ = false;
+  }
+  // Text values must stay where they are until finish().
+  void append(const Type& v) {
+    if (count_ != 0 && !null_ && v == value_) {
+      ++count_;
+      return;
+    }
+    flush();
+    value_ = v;
+    null_ = false;
+    count_ = 1;
+    any_value_ = true;
+  }
+  void append_null() {
+    if (count_ != 0 && null_) {
+      ++count_;
+      return;
+    }
+    flush();
+    null_ = true;
+    count_ = 1;
+  }
+  // The column; empty if every row was null (such columns are left out).
+  const Bytes& finish() {
+    if (!any_value_) {
+      clear();
+      return out_;
+    }
+    flush();
+    flush_literal();
+    return out_;
+  }
+
+ private:
+  void flush_literal() {
+    if (literals_ == 0) return;
+    put_sleb(out_, -literals_);
+    put_bytes(out_, literal_);
+    literal_.clear();
+    literals_ = 0;
+  }
+  void flush() {
+    if (count_ == 0) return;
+    if (null_) {
+      flush_literal();
+      put_sleb(out_, 0);
+      put_uleb(out_, count_);
+    } else if (count_ == 1) {
+      Value::put(literal_, value_);
+      ++literals_;
+    } else {
+      flush_literal();
+      put_sleb(out_, static_cast<std::int64_t>(count_));
+      Value::put(out_, value_);
+    }
+    count_ = 0;
+  }
+
+  Bytes out_;
+  Bytes literal_;
+  std::int64_t literals_ = 0;
+  Type value_{};
+  std::uint64_t count_ = 0;
+  bool null_ = false;
+  bool any_value_ = false;
+};
+
+class DeltaEncoder {
+ public:
+  void clear() {
+    rle_.clear();
+    last_ = 0;
+  }
+  // Differences wrap around, so that any two times can stand side by side.
+  void append(std::int64_t v) {
+    rle_.append(static_cast<std::int64_t>(static_cast<std::uint64_t>(v) -
+                                          static_cast<std::uint64_t>(last_)));
+    last_ = v;
+  }
+  void append_null() { rle_.append_null(); }
+  const Bytes& finish() { return rle_.finish(); }
+
+ private:
+  RleEncoder<SlebValue> rle_;
+  std::int64_t last_ = 0;
+};
+
+class BooleanEncoder {
+ public:
+  void clear() {
+    out_.clear();
+    last_ = false;
+    any_true_ = false;
+    count_ = 0;
+  }
+  void append(bool v) {
+    if (v != last_) {
+      put_uleb(out_, count_);
+      last_ = v;
+      count_ = 0;
+    }
+    ++count_;
+    any_true_ |= v;
+  }
+  bool any_true() const { return any_true_; }
+  const Bytes& finish() {
+    if (count_ != 0) put_uleb(out_, count_);
+    count_ = 0;
+    return out_;
+  }
+
+ private:
+  Bytes out_;
+  bool last_ = false;
+  bool any_true_ = false;
+  std::uint64_t count_ = 0;
+};
+
+// Reads row by row; a row costs no memory, so a record may claim any number of them. An absent
+// column gives nulls without end. Failures stick in `input()`.
+template <class Value>
+class RleDecoder {
+ public:
+  using Type = typename Value::Type;
+
+  RleDecoder() = default;
+  RleDecoder(ByteView column, std::size_t base) : in_(column, base), present_(!column.empty()) {}
+
+  bool present() const { return present_; }
+  bool done() const { return left_ == 0 && in_.done(); }
+  const Input& input() const { return in_; }
+
+  // False: null (or failed).
+  bool next(Type& value) {
+    if (left_ == 0) {
+      if (!present_) return false;
+      next_record();
+      if (left_ == 0) return false;
+    }
+    --left_;
+    if (record_ == Record::kNulls) return false;
+    if (record_ == Record::kLiteral) next_literal();
+    value = value_;
+    return !in_.failed();
+  }
+
+ private:
+  enum class Record : std::uint8_t { kStart, kRun, kLiteral, kNulls };
+
+  void next_record() {
+    if (in_.done()) {
+      in_.fail_with("ends too early");
+      return;
+    }
+    const auto n = in_.sleb();
+    if (n == 0) {
+      left_ = in_.uleb();
+      if (left_ == 0) return refuse("holds a run of no nulls");
+      if (record_ == Record::kNulls) return refuse("holds two null runs side by side");
+      record_ = Record::kNulls;
+    } else if (n > 0) {
+      if (n == 1) return refuse("holds a run of one value");
+      const auto v = Value::get(in_);
+      if (has_last() && v == value_) return refuse("continues a value in a new record");
+      value_ = v;
+      left_ = static_cast<std::uint64_t>(n);
+      record_ = Record::kRun;
+    } else {
+      if (record_ == Record::kLiteral) return refuse("holds two literal runs side by side");
+      // |n| values need at least |n| bytes.
+      if (n == INT64_MIN || static_cast<std::uint64_t>(-n) > in_.remaining()) {
+        return refuse("ends too early");
+      }
+      left_ = static_cast<std::uint64_t>(-n);
+      fresh_literal_ = !has_last();
+      record_ = Record::kLiteral;
+    }
+    if (in_.failed()) left_ = 0;
+  }
+  void next_literal() {
+    const auto v = Value::get(in_);
+    if (!fresh_literal_ && v == value_) refuse("repeats a value inside a literal run");
+    value_ = v;
+    fresh_literal_ = false;
+    if (in_.failed()) left_ = 0;
+  }
+  bool has_last() const { return record_ == Record::kRun || record_ == Record::kLiteral; }
+  void refuse(const char* reason) {
+    in_.fail_with(reason, Code::not_canonical);
+    left_ = 0;
+  }
+
+  Input in_;
+  Type value_{};
+  std::uint64_t left_ = 0;
+  Record record_ = Record::kStart;
+  bool present_ = false;
+  bool fresh_literal_ = true;
+};
+
+class DeltaDecoder {
+ public:
+  DeltaDecoder() = default;
+  DeltaDecoder(ByteView column, std::size_t base) : rle_(column, base) {}
+
+  bool present() const { return rle_.present(); }
+  bool done() const { return rle_.done(); }
+  const Input& input() const { return rle_.input(); }
+  bool next(std::int64_t& value) {
+    std::int64_t delta = 0;
+    if (!rle_.next(delta)) return false;
+    last_ = static_cast<std::int64_t>(static_cast<std::uint64_t>(last_) +
+                                      static_cast<std::uint64_t>(delta));
+    value = last_;
+    return true;
+  }
+
+ private:
+  RleDecoder<SlebValue> rle_;
+  std::int64_t last_ = 0;
+};
+
+// An absent column gives false without end.
+class BooleanDecoder {
+ public:
+  BooleanDecoder() = default;
+  BooleanDecoder(ByteView column, std::size_t base)
+      : in_(column, base), present_(!column.empty()) {}
+
+  bool present() const { return present_; }
+  bool done() const { return left_ == 0 && in_.done(); }
+  const Input& input() const { return in_; }
+  bool next();
+
+ private:
+  Input in_;
+  std::uint64_t left_ = 0;
+  bool present_ = false;
+  bool first_ = true;
+  bool value_ = true;  // flips at the first run, which counts false
+};
+
+}  // namespace peat::automerge

@@ -1,0 +1,406 @@
+// Changes and documents from outside entering a document.
+#include <algorithm>
+#include <cstring>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "automerge/document_chunk.hpp"
+#include "automerge/document_impl.hpp"
+#include "base/limits.hpp"
+
+namespace peat::automerge {
+
+namespace {
+
+Status check_size(ByteView input, const LoadLimits& limits) {
+  if (input.size() <= limits.input_bytes) return {};
+  return fail(Code::limit_exceeded, "an input of " + std::to_string(input.size()) +
+                                        " bytes; the limit is " +
+                                        std::to_string(limits.input_bytes));
+}
+
+std::string name(const ChangeView& change) {
+  return "change " + std::to_string(change.seq) + " of actor " + to_hex(change.actor) + " (" +
+         change.hash.to_string() + ")";
+}
+
+// Decides which of some candidate changes can enter a graph now, and in which order: first in,
+// first out among those whose dependencies are here; a change waits also for its actor's
+// preceding one. Touches nothing, so that a refusal leaves no trace.
+class Admission {
+ public:
+  struct Admitted {
+    std::uint32_t candidate = 0;
+    std::vector<std::uint32_t> deps;  // rows, as they will be
+  };
+
+  // The first `old` candidates come from the queue: a bad one is dropped, not an error.
+  Admission(const ActorTable& actors, const ChangeGraph& graph,
+            std::span<const ChangeView> candidates, std::size_t old)
+      : actors_(actors),
+        graph_(graph),
+        candidates_(candidates),
+        old_(old),
+        waits_(candidates.size()),
+        state_(candidates.size()) {}
+
+  Status run() {
+    std::vector<std::uint32_t> ready;
+    for (std::uint32_t i = 0; i < candidates_.size(); ++i) {
+      for (std::size_t d = 0; d < candidates_[i].dep_count(); ++d) {
+        const auto dep = candidates_[i].dep(d);
+        if (graph_.find(dep)) continue;
+        ++waits_[i];
+        dependents_[dep].push_back(i);
+      }
+      if (waits_[i] == 0) ready.push_back(i);
+    }
+    for (std::size_t next = 0; next < ready.size(); ++next) {
+      const auto i = ready[next];
+      const auto& change = candidates_[i];
+      auto& last = last_change(change.actor);
+      if (change.seq > last.seq + 1) {
+        last.waiting.emplace_back(change.seq, i);
+        continue;
+      }
+      if (auto status = admit(i, last); !status) {
+        if (i >= old_) return status;
+        state_[i] = State::kDropped;
+        continue;
+      }
+      for (const auto& [seq, waiting] : last.waiting) {
+        if (seq == last.seq + 1) ready.push_back(waiting);
+      }
+      const auto freed = dependents_.find(change.hash);
+      if (freed == dependents_.end()) continue;
+      for (const auto dependent : freed->second) {
+        if (--waits_[dependent] == 0) ready.push_back(dependent);
+      }
+    }
+    return {};
+  }
+
+  std::span<const Admitted> admitted() const { return admitted_; }
+  bool waits(std::size_t candidate) const { return state_[candidate] == State::kWaits; }
+
+ private:
+  enum class State : std::uint8_t { kWaits, kAdmitted, kDropped };
+  struct LastChange {
+    std::uint64_t seq = 0;
+    std::uint64_t max_op = 0;
+    std::vector<std::pair<std::uint64_t, std::uint32_t>> waiting;
+  };
+
+  LastChange& last_change(ByteView actor) {
+    const auto [at, fresh] = last_.try_emplace(as_text(actor));
+    if (!fresh) return at->second;
+    if (const auto index = actors_.find(actor)) {
+      if (const auto row = graph_.last_of(*index); row != kNone) {
+        at->second.seq = graph_.row(row).seq;
+        at->second.max_op = graph_.row(row).max_op();
+      }
+    }
+    return at->second;
+  }
+
+  Status admit(std::uint32_t i, LastChange& last) {
+    const auto& change = candidates_[i];
+    if (change.seq <= last.seq) {
+      return fail(Code::equivocation, name(change) +
+                                          ": another change has that actor and "
+                                          "sequence number; a device was copied");
+    }
+    Admitted out;
+    out.candidate = i;
+    auto floor = last.max_op;
+    for (std::size_t d = 0; d < change.dep_count(); ++d) {
+      const auto dep = change.dep(d);
+      if (const auto row = graph_.find(dep)) {
+        out.deps.push_back(*row);
+        floor = std::max<std::uint64_t>(floor, graph_.row(*row).max_op());
+      } else {
+        const auto k = admitted_index_.at(dep);
+        out.deps.push_back(static_cast<std::uint32_t>(graph_.size() + k));
+        const auto& other = candidates_[admitted_[k].candidate];
+        floor = std::max(floor, other.start_op + other.op_count - 1);
+      }
+    }
+    if (change.start_op <= floor) {
+      return fail(Code::malformed, name(change) + " counts its operations from " +
+                                       std::to_string(change.start_op) + ", not above " +
+                                       std::to_string(floor) + " of a change it depends on");
+    }
+    last.seq = change.seq;
+    last.max_op = change.start_op + change.op_count - 1;
+    admitted_index_.emplace(change.hash, admitted_.size());
+    admitted_.push_back(std::move(out));
+    state_[i] = State::kAdmitted;
+    return {};
+  }
+
+  const ActorTable& actors_;
+  const ChangeGraph& graph_;
+  std::span<const ChangeView> candidates_;
+  std::size_t old_;
+  std::vector<std::uint32_t> waits_;
+  std::vector<State> state_;
+  std::unordered_map<ChangeHash, std::vector<std::uint32_t>> dependents_;
+  std::unordered_map<std::string_view, LastChange> last_;
+  std::unordered_map<ChangeHash, std::size_t> admitted_index_;
+  std::vector<Admitted> admitted_;
+};
+
+Status check_queue(std::span<const QueuedChange> queue) {
+  static const Limits kLimits;
+  std::uint64_t bytes = 0;
+  for (const auto& queued : queue) bytes += queued.chunk.size();
+  if (queue.size() <= kLimits.automerge_queued_changes && bytes <= kLimits.automerge_queued_bytes) {
+    return {};
+  }
+  return fail(Code::limit_exceeded, std::to_string(queue.size()) + " changes (" +
+                                        std::to_string(bytes) +
+                                        " bytes) would wait for dependencies; send older changes "
+                                        "first");
+}
+
+GraphRow graph_row(const ChangeView& change, std::uint32_t actor) {
+  GraphRow row;
+  row.hash = change.hash;
+  row.time = change.time;
+  row.actor = actor;
+  row.seq = static_cast<std::uint32_t>(change.seq);
+  row.start_op = static_cast<std::uint32_t>(change.start_op);
+  row.op_count = static_cast<std::uint32_t>(change.op_count);
+  return row;
+}
+
+}  // namespace
+
+Status Document::Impl::collect_change(Chunk chunk, const LoadLimits& limits, Incoming& incoming) {
+  if (chunk.type == ChunkType::kCompressedChange) {
+    const auto offset = chunk.offset;
+    PEAT_TRY(auto inflated, inflate_change(chunk, limits));
+    PEAT_TRY(chunk, read_chunk(incoming.owned.emplace_back(std::move(inflated)), 0));
+    chunk.offset = offset;
+  }
+  PEAT_TRY(auto change, parse_change(chunk, limits));
+  incoming.ops += change.op_count;
+  if (incoming.ops > limits.ops) {
+    return fail(Code::limit_exceeded,
+                "changes of more than " + std::to_string(limits.ops) + " operations in one call");
+  }
+  if (!graph.find(change.hash)) PEAT_TRY_VOID(verify_operations(change, limits));
+  incoming.changes.push_back(std::move(change));
+  return {};
+}
+
+// Every change in the chunks from `offset` on.
+Status Document::Impl::collect(ByteView input, std::size_t offset, const LoadLimits& limits,
+                               Incoming& incoming) {
+  while (offset < input.size()) {
+    PEAT_TRY(const auto chunk, read_chunk(input, offset));
+    offset += chunk.bytes.size();
+    if (chunk.type == ChunkType::kBundle) {
+      return fail(Code::unsupported, "a bundle chunk at byte " + std::to_string(chunk.offset) +
+                                         "; ask the writer for changes or a document");
+    }
+    if (chunk.type != ChunkType::kDocument) {
+      PEAT_TRY_VOID(collect_change(chunk, limits, incoming));
+      continue;
+    }
+    LoadOptions options;
+    options.limits = limits;
+    options.limits.ops -= incoming.ops;
+    Impl other(actor);
+    PEAT_TRY_VOID(other.load_document(chunk, options));
+    incoming.ops += other.ops->row_count();
+    const bool known = std::ranges::all_of(
+        other.graph.heads(), [this](const auto& head) { return graph.find(head).has_value(); });
+    for (std::size_t row = 0; row < other.graph.size() && !known; ++row) {
+      PEAT_TRY(const auto bytes, other.chunk_of(row));
+      const auto& kept = incoming.owned.emplace_back(bytes.begin(), bytes.end());
+      PEAT_TRY(const auto rebuilt_chunk, read_chunk(kept, 0));
+      PEAT_TRY(auto change, parse_change_body(rebuilt_chunk, other.graph.row(row).hash, limits));
+      incoming.changes.push_back(std::move(change));
+    }
+  }
+  return {};
+}
+
+// Fills an empty document from a document chunk.
+Status Document::Impl::load_document(const Chunk& chunk, const LoadOptions& options) {
+  PEAT_TRY_VOID(check_checksum(chunk, hash_chunk(ChunkType::kDocument, chunk.data)));
+  auto set = std::make_unique<OpSet>(actors);
+  PEAT_TRY(auto document, read_document(chunk, options.limits, actors, graph, *set));
+  const auto count = static_cast<std::uint32_t>(graph.size());
+  Rebuilder rebuilder(*set, actors, graph, count);
+  PEAT_TRY_VOID(rebuilder.assign());
+  ops = std::move(set);
+  base_count = count;
+  base.assign(chunk.bytes.begin(), chunk.bytes.end());
+  saved = count;
+  hashes_known = false;
+  for (std::size_t i = 0; i < document.head_rows.size(); ++i) {
+    graph.set_hash(document.head_rows[i], document.heads[i]);
+  }
+  graph.set_heads(std::move(document.heads));
+  if (options.verify == Verify::lazy) return {};
+
+  const bool small = count <= kChunkFormChanges;
+  if (small) {
+    rebuilt = std::make_unique<RebuiltChanges>();
+    PEAT_TRY_VOID(rebuilder.write(false, rebuilt.get()));
+  } else {
+    PEAT_TRY_VOID(rebuilder.write(false, nullptr));
+  }
+  PEAT_TRY_VOID(check_heads());
+  hashes_known = true;
+  graph.rebuild_index();
+  if (small && rebuilt->bytes.size() <= kChunkFormBytes) {
+    tail = std::move(rebuilt->bytes);
+    rebuilt->begin.pop_back();
+    tail_begin = std::move(rebuilt->begin);
+    rebuilt.reset();
+    base = {};
+    base_count = 0;
+  }
+  return {};
+}
+
+Result<ApplyReport> Document::Impl::apply(Incoming& incoming) {
+  PEAT_TRY_VOID(ensure_hashes());
+  if (pending) {
+    return fail(Code::invalid_argument, "changes cannot be applied while a transaction is open");
+  }
+  ApplyReport report;
+  std::unordered_set<ChangeHash> seen;
+  for (const auto& queued : queue) seen.insert(queued.hash);
+  std::vector<const ChangeView*> fresh;
+  for (const auto& change : incoming.changes) {
+    if (!graph.find(change.hash) && seen.insert(change.hash).second) {
+      fresh.push_back(&change);
+    } else {
+      ++report.known;
+    }
+  }
+  if (fresh.empty()) return report;
+  const auto old = queue.size();
+  std::vector<ChangeView> candidates;
+  candidates.reserve(old + fresh.size());
+  for (const auto& queued : queue) {
+    PEAT_TRY(const auto chunk, read_chunk(queued.chunk, 0));
+    PEAT_TRY(auto change, parse_change_body(chunk, queued.hash, no_limits()));
+    candidates.push_back(std::move(change));
+  }
+  for (const auto* change : fresh) candidates.push_back(*change);
+
+  Admission admission(actors, graph, candidates, old);
+  PEAT_TRY_VOID(admission.run());
+
+  std::vector<QueuedChange> waiting;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (!admission.waits(i)) continue;
+    QueuedChange queued;
+    queued.hash = candidates[i].hash;
+    queued.chunk.assign(candidates[i].chunk.begin(), candidates[i].chunk.end());
+    for (std::size_t d = 0; d < candidates[i].dep_count(); ++d) {
+      queued.deps.push_back(candidates[i].dep(d));
+    }
+    report.queued += i >= old;
+    waiting.push_back(std::move(queued));
+  }
+  PEAT_TRY_VOID(check_queue(waiting));
+
+  // From here on nothing is refused.
+  std::size_t bytes = 0;
+  for (const auto& admitted : admission.admitted()) {
+    bytes += candidates[admitted.candidate].chunk.size();
+  }
+  if (tail.capacity() < tail.size() + bytes) {
+    tail.reserve(std::max(tail.size() + bytes, tail.size() + tail.size() / 2));
+  }
+  for (const auto& admitted : admission.admitted()) {
+    const auto& change = candidates[admitted.candidate];
+    const auto local = local_actors(change);
+    append_to_tail(change.chunk);
+    graph.add(graph_row(change, local[0]), admitted.deps, change.message, change.extra);
+    if (ops && !ops->apply_change(change, local)) ops.reset();  // materialise says what is wrong
+  }
+  report.applied = admission.admitted().size();
+  if (report.applied != 0) invalid.reset();
+  queue = std::move(waiting);
+  return report;
+}
+
+Result<Document> Document::load(ByteView input, const LoadOptions& options) {
+  return guarded([&]() -> Result<Document> {
+    PEAT_TRY_VOID(check_size(input, options.limits));
+    Document out(options.actor ? *options.actor : ActorId::random());
+    if (input.empty()) return out;
+    auto& impl = *out.impl_;
+    PEAT_TRY(const auto first, read_chunk(input, 0));
+    std::size_t offset = 0;
+    const bool document = first.type == ChunkType::kDocument;
+    if (document) {
+      PEAT_TRY_VOID(impl.load_document(first, options));
+      offset = first.bytes.size();
+    }
+    if (offset == input.size()) return out;
+    Incoming incoming;
+    PEAT_TRY_VOID(impl.ensure_hashes());
+    PEAT_TRY_VOID(impl.collect(input, offset, options.limits, incoming));
+    PEAT_TRY_VOID(impl.apply(incoming));
+    if (!document && !impl.queue.empty()) {
+      return fail(Code::missing_dependency, std::to_string(impl.queue.size()) +
+                                                " changes of the input depend on changes "
+                                                "that it does not hold");
+    }
+    impl.saved = impl.graph.size();
+    return out;
+  });
+}
+
+Result<ApplyReport> Document::load_incremental(ByteView input, const LoadLimits& limits) {
+  return guarded([&]() -> Result<ApplyReport> {
+    PEAT_TRY_VOID(check_size(input, limits));
+    if (input.empty()) return ApplyReport{};
+    if (impl_->graph.size() == 0 && impl_->queue.empty() && !impl_->pending) {
+      LoadOptions options;
+      options.limits = limits;
+      options.actor = impl_->actor;
+      PEAT_TRY(const auto first, read_chunk(input, 0));
+      if (first.type == ChunkType::kDocument) {
+        PEAT_TRY(auto loaded, load(input, options));
+        impl_ = std::move(loaded.impl_);
+        return ApplyReport{impl_->graph.size(), impl_->queue.size(), 0};
+      }
+    }
+    PEAT_TRY_VOID(impl_->ensure_hashes());
+    Incoming incoming;
+    PEAT_TRY_VOID(impl_->collect(input, 0, limits, incoming));
+    return impl_->apply(incoming);
+  });
+}
+
+Result<ApplyReport> Document::apply_changes(std::span<const ByteView> chunks,
+                                            const LoadLimits& limits) {
+  return guarded([&]() -> Result<ApplyReport> {
+    PEAT_TRY_VOID(impl_->ensure_hashes());
+    Incoming incoming;
+    incoming.changes.reserve(chunks.size());
+    for (const auto bytes : chunks) {
+      PEAT_TRY_VOID(check_size(bytes, limits));
+      PEAT_TRY(const auto chunk, read_chunk(bytes, 0));
+      if (chunk.bytes.size() != bytes.size() || chunk.type == ChunkType::kDocument ||
+          chunk.type == ChunkType::kBundle) {
+        return fail(Code::malformed,
+                    "apply_changes takes one change chunk per entry; use "
+                    "load_incremental for other bytes");
+      }
+      PEAT_TRY_VOID(impl_->collect_change(chunk, limits, incoming));
+    }
+    return impl_->apply(incoming);
+  });
+}
+
+}  // namespace peat::automerge

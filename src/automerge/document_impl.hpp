@@ -1,0 +1,121 @@
+// What a Document holds.
+//
+// Rows [0, base_count) of the graph are in `base`, a document chunk as it was loaded or stored;
+// the others are in `tail`, one uncompressed change chunk each. Together they are the document;
+// op set and rebuilt chunks are derived and may be thrown away at any time.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <vector>
+
+#include "automerge/change.hpp"
+#include "automerge/graph.hpp"
+#include "automerge/opset.hpp"
+#include "automerge/rebuild.hpp"
+#include "peat/automerge/document.hpp"
+
+namespace peat::automerge {
+
+// A document stays as change chunks up to this size; beyond, as a document chunk.
+inline constexpr std::size_t kChunkFormChanges = 64;
+inline constexpr std::size_t kChunkFormBytes = std::size_t{64} << 10;
+
+struct QueuedChange {
+  ChangeHash hash;
+  std::vector<ChangeHash> deps;
+  Bytes chunk;
+};
+
+// The edits of an open transaction.
+struct PendingOp {
+  OpId id;
+  std::uint32_t row = kNone;  // kNone: a deletion
+  std::uint32_t slot = kNone;
+  std::uint32_t preds_begin = 0;
+  std::uint32_t preds_count = 0;
+};
+struct Pending {
+  std::uint32_t actor = kNone;  // known from the first edit on
+  std::uint32_t start_op = 0;
+  std::vector<PendingOp> ops;
+  std::vector<OpId> preds;
+};
+
+// Changes on their way into a document: views, and the bytes of those that had to be inflated or
+// rebuilt.
+struct Incoming {
+  std::vector<ChangeView> changes;
+  std::uint64_t ops = 0;
+  std::deque<Bytes> owned;
+};
+
+struct Document::Impl {
+  explicit Impl(ActorId id) : actor(std::move(id)) {}
+
+  ActorId actor;
+  ActorTable actors;
+  ChangeGraph graph;
+  Bytes base;
+  std::uint32_t base_count = 0;
+  Bytes tail;
+  std::vector<std::size_t> tail_begin;
+  bool hashes_known = true;
+  std::size_t saved = 0;  // rows that a save has covered
+  std::unique_ptr<RebuiltChanges> rebuilt;
+  std::unique_ptr<OpSet> ops;
+  std::optional<Error> invalid;  // what materialising found, at these heads
+  std::vector<QueuedChange> queue;
+  std::unique_ptr<Pending> pending;
+
+  // document.cpp
+  ByteView tail_chunk(std::size_t row) const;
+  Result<ByteView> chunk_of(std::size_t row);
+  Status materialise();
+  Status materialise_tail(bool by_id);
+  Status ensure_hashes();
+  Status rebuild_base();
+  Status check_heads() const;
+  std::vector<bool> ancestors(std::span<const ChangeHash> have) const;
+  std::vector<ChangeHash> dep_hashes(std::size_t row) const;
+  ChangeInfo info(std::size_t row) const;
+  Bytes write(bool deflate);
+  void append_to_tail(ByteView chunk);
+  std::unique_ptr<Impl> copy() const;
+  std::size_t memory_bytes() const;
+
+  // document_apply.cpp
+  Status load_document(const Chunk& chunk, const LoadOptions& options);
+  Status collect(ByteView input, std::size_t offset, const LoadLimits& limits, Incoming& incoming);
+  Status collect_change(Chunk chunk, const LoadLimits& limits, Incoming& incoming);
+  Result<ApplyReport> apply(Incoming& incoming);
+
+  std::vector<std::uint32_t> local_actors(const ChangeView& change);
+
+  // transaction.cpp
+  ChangeHash commit(const CommitOptions& options);
+
+  // document_stored.cpp
+  Result<Bytes> store();
+  Status restore(ByteView stored);
+};
+
+// For bytes that have been accepted before.
+LoadLimits no_limits();
+
+// Runs `body`; running out of memory becomes an error value.
+template <class Body>
+auto guarded(Body body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return fail(Code::out_of_memory, "memory ran out while handling an Automerge document");
+  } catch (const std::length_error&) {
+    return fail(Code::out_of_memory, "an Automerge document grew beyond what can be addressed");
+  }
+}
+
+}  // namespace peat::automerge
