@@ -1,0 +1,284 @@
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "broker/http.hpp"
+#include "peat_cli/commands.hpp"
+
+namespace peat::cli {
+
+namespace {
+
+constexpr std::size_t kDocumentWidth = 100;
+
+std::string text_of(const boost::json::object& object, const char* name) {
+  const auto* value = object.if_contains(name);
+  if (value == nullptr || value->is_null()) return "-";
+  if (value->is_string()) return std::string(std::string_view(value->get_string()));
+  return boost::json::serialize(*value);
+}
+
+// Hands the answer, a JSON object, to `table`.
+template <class Table>
+int show(const Result<HttpResponse>& response, Table table) {
+  if (!response) return report(response.error());
+  boost::system::error_code error;
+  const auto value = boost::json::parse(response->body, error);
+  if (error || !value.is_object()) {
+    return report({Code::malformed, "the server answered something that is no JSON object"});
+  }
+  table(value.get_object());
+  return 0;
+}
+
+std::string local_time(std::int64_t seconds) {
+  const std::time_t when = seconds;
+  std::tm parts{};
+  localtime_r(&when, &parts);
+  std::array<char, 32> text{};
+  const auto size = std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts);
+  return {text.data(), size};
+}
+
+void print_history(const Session& session, const boost::json::object& answer) {
+  if (session.mode == OutputMode::json) return print_line(boost::json::serialize(answer));
+  std::vector<std::vector<std::string>> rows{{"CHANGE", "ACTOR", "SEQ", "OPS", "TIME", "MESSAGE"}};
+  for (const auto& value : answer.at("changes").get_array()) {
+    const auto& change = value.get_object();
+    rows.push_back({text_of(change, "hash").substr(0, 10), text_of(change, "actor").substr(0, 10),
+                    text_of(change, "seq"), text_of(change, "ops"),
+                    local_time(change.at("time").to_number<std::int64_t>()),
+                    text_of(change, "message")});
+  }
+  print(format_table(rows));
+}
+
+std::vector<std::pair<std::string, std::string>> condition(const std::string& if_match,
+                                                           bool if_absent) {
+  std::vector<std::pair<std::string, std::string>> headers;
+  if (!if_match.empty()) {
+    const bool bare = if_match != "*" && if_match.front() != '"';
+    headers.emplace_back("If-Match", bare ? '"' + if_match + '"' : if_match);
+  }
+  if (if_absent) headers.emplace_back("If-None-Match", "*");
+  return headers;
+}
+
+int send_write(const Session& session, const HttpRequest& request) {
+  auto client = session.client();
+  if (!client) return report(client.error());
+  const auto response =
+      checked(client->send(request, std::chrono::seconds(session.timeout_seconds)));
+  return show(response, [&](const boost::json::object& answer) {
+    if (session.mode == OutputMode::json) return print_line(response->body);
+    const auto* changed = answer.if_contains("changed");
+    const bool deleted = answer.contains("deleted");
+    const bool created = answer.contains("created") && answer.at("created") == true;
+    print_line(fmt::format("{}/{} {}", text_of(answer, "collection"), text_of(answer, "id"),
+                           deleted                                  ? "deleted"
+                           : created                                ? "created"
+                           : changed != nullptr && *changed == true ? "changed"
+                                                                    : "unchanged"));
+  });
+}
+
+// Puts `value` at a dotted path, making the objects on the way.
+Status put_at(boost::json::object& root, std::string_view path, boost::json::value value) {
+  auto* object = &root;
+  for (auto rest = path;;) {
+    const auto dot = rest.find('.');
+    const auto name = rest.substr(0, dot);
+    if (name.empty()) {
+      return fail(Code::invalid_argument, fmt::format("'{}' has an empty part", path));
+    }
+    if (dot == std::string_view::npos) {
+      (*object)[name] = std::move(value);
+      return {};
+    }
+    auto& next = (*object)[name];
+    if (!next.is_object()) next = boost::json::object();
+    object = &next.get_object();
+    rest = rest.substr(dot + 1);
+  }
+}
+
+std::string describe_event(const boost::json::object& event) {
+  const auto type = text_of(event, "type");
+  if (type == "SyncEvent") {
+    const auto origin = text_of(event, "origin");
+    return fmt::format("{:>8}  {:<7} {}/{}{}", text_of(event, "seq"), text_of(event, "action"),
+                       text_of(event, "collection"), text_of(event, "doc_id"),
+                       origin == "local" ? "" : "  from " + origin.substr(0, 10));
+  }
+  if (type == "gap") return "          (earlier changes are told once per document)";
+  return fmt::format("          {} {}{}", type, text_of(event, "peer_id").substr(0, 10),
+                     event.contains("reason") ? ": " + text_of(event, "reason") : "");
+}
+
+}  // namespace
+
+Result<DocumentName> DocumentName::parse(const std::string& text) {
+  const auto slash = text.find('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == text.size()) {
+    return fail(Code::invalid_argument, fmt::format("'{}' is not COLLECTION/ID", text));
+  }
+  return DocumentName{text.substr(0, slash), text.substr(slash + 1)};
+}
+
+std::string collection_target(const std::string& collection) {
+  return "/api/v1/documents/" + broker::percent_encode(collection);
+}
+
+std::string DocumentName::target() const {
+  return collection_target(collection) + '/' + broker::percent_encode(id);
+}
+
+Result<std::string> read_input(const std::string& file) {
+  if (file == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  std::ifstream input(file, std::ios::binary);
+  if (!input) {
+    return fail(Code::invalid_argument, fmt::format("{}: cannot be read: {}", file,
+                                                    std::generic_category().message(errno)));
+  }
+  return std::string(std::istreambuf_iterator<char>(input), {});
+}
+
+int run_get(const Session& session, const GetOptions& options) {
+  const auto name = DocumentName::parse(options.name);
+  if (!name) return report(name.error());
+  auto client = session.client();
+  if (!client) return report(client.error());
+  auto target = name->target();
+  if (options.heads) {
+    target += "/heads";
+  } else if (options.history) {
+    target += "?history=1";
+  } else if (options.deleted) {
+    target += "?deleted=1";
+  }
+  const auto response = checked(client->send({.target = target}));
+  return show(response, [&](const boost::json::object& answer) {
+    if (options.history) return print_history(session, answer);
+    const auto& wanted = answer.at(options.heads ? "heads" : "document");
+    print_line(session.mode == OutputMode::json ? boost::json::serialize(wanted)
+                                                : format_json(wanted));
+  });
+}
+
+int run_put(const Session& session, const PutOptions& options) {
+  const auto name = DocumentName::parse(options.name);
+  if (!name) return report(name.error());
+  if (options.json.empty() == options.from.empty()) {
+    return report({Code::invalid_argument, "give the document as an argument or by --from FILE"});
+  }
+  auto json = options.json;
+  if (!options.from.empty()) {
+    auto content = read_input(options.from);
+    if (!content) return report(content.error());
+    json = std::move(*content);
+  }
+  return send_write(session, {"PUT", name->target(), "application/json", std::move(json),
+                              condition(options.if_match, options.if_absent)});
+}
+
+Result<std::string> merge_patch(const std::vector<std::string>& set,
+                                const std::vector<std::string>& unset) {
+  boost::json::object patch;
+  for (const auto& assignment : set) {
+    const auto equals = assignment.find('=');
+    if (equals == std::string::npos) {
+      return fail(Code::invalid_argument, fmt::format("--set '{}' is not path=value", assignment));
+    }
+    const auto text = std::string_view(assignment).substr(equals + 1);
+    boost::system::error_code error;
+    auto value = boost::json::parse(text, error);
+    if (error) value = boost::json::string(text);
+    PEAT_TRY_VOID(put_at(patch, std::string_view(assignment).substr(0, equals), std::move(value)));
+  }
+  for (const auto& path : unset) PEAT_TRY_VOID(put_at(patch, path, nullptr));
+  if (patch.empty())
+    return fail(Code::invalid_argument, "nothing to change: give --set or --unset");
+  return boost::json::serialize(patch);
+}
+
+int run_update(const Session& session, const UpdateOptions& options) {
+  const auto name = DocumentName::parse(options.name);
+  if (!name) return report(name.error());
+  auto patch = merge_patch(options.set, options.unset);
+  if (!patch) return report(patch.error());
+  return send_write(session, {"PATCH", name->target(), "application/merge-patch+json",
+                              std::move(*patch), condition(options.if_match, false)});
+}
+
+int run_delete(const Session& session, const DeleteOptions& options) {
+  const auto name = DocumentName::parse(options.name);
+  if (!name) return report(name.error());
+  return send_write(session,
+                    {"DELETE", name->target(), {}, {}, condition(options.if_match, false)});
+}
+
+int run_list(const Session& session, const ListOptions& options) {
+  auto client = session.client();
+  if (!client) return report(client.error());
+  if (options.collection.empty()) {
+    const auto response = checked(client->send({.target = "/api/v1/documents"}));
+    return show(response, [&](const boost::json::object& answer) {
+      if (session.mode == OutputMode::json) return print_line(response->body);
+      std::vector<std::vector<std::string>> rows{{"COLLECTION", "DOCUMENTS"}};
+      for (const auto& value : answer.at("collections").get_array()) {
+        const auto& row = value.get_object();
+        rows.push_back({text_of(row, "collection"), text_of(row, "documents")});
+      }
+      print(format_table(rows));
+    });
+  }
+  auto target = fmt::format("{}?limit={}", collection_target(options.collection), options.limit);
+  if (!options.after.empty()) target += "&after=" + broker::percent_encode(options.after);
+  if (!options.prefix.empty()) target += "&prefix=" + broker::percent_encode(options.prefix);
+  if (options.deleted) target += "&deleted=1";
+  const auto response = checked(client->send({.target = target}));
+  return show(response, [&](const boost::json::object& answer) {
+    if (session.mode == OutputMode::json) return print_line(response->body);
+    std::vector<std::vector<std::string>> rows{{"ID", "DOCUMENT"}};
+    for (const auto& value : answer.at("documents").get_array()) {
+      auto document = value.get_object();
+      auto id = text_of(document, "_id");
+      document.erase("_id");
+      rows.push_back({std::move(id), shorten(boost::json::serialize(document), kDocumentWidth)});
+    }
+    print(format_table(rows));
+    print_line(fmt::format(
+        "{} of {} documents{}", text_of(answer, "count"), text_of(answer, "total"),
+        answer.contains("next") ? "; more with --after '" + text_of(answer, "next") + "'" : ""));
+  });
+}
+
+int run_watch(const Session& session, const WatchOptions& options) {
+  auto client = session.client();
+  if (!client) return report(client.error());
+  std::string target = "/api/v1/events?";
+  if (options.after) target += fmt::format("after={}&", *options.after);
+  target += "collection=" + broker::percent_encode(options.collection) +
+            "&prefix=" + broker::percent_encode(options.prefix);
+  std::uint32_t seen = 0;
+  const auto end = checked(client->follow(target, [&](std::string_view line) {
+    if (session.mode == OutputMode::json) {
+      print_line(line);
+    } else {
+      boost::system::error_code error;
+      const auto event = boost::json::parse(line, error);
+      if (!error && event.is_object()) print_line(describe_event(event.get_object()));
+    }
+    return options.count == 0 || ++seen < options.count;
+  }));
+  if (!end) return report(end.error());
+  if (options.count != 0 && seen >= options.count) return 0;
+  return report({Code::unavailable, "the node ended the stream"});
+}
+
+}  // namespace peat::cli

@@ -1,0 +1,177 @@
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <thread>
+
+#include "base/random.hpp"
+#include "broker/json_text.hpp"
+#include "node/identity.hpp"
+#include "node/settings.hpp"
+#include "peat_cli/commands.hpp"
+#include "security/formation.hpp"
+
+namespace peat::cli {
+
+namespace {
+
+constexpr std::size_t kErrorWidth = 40;
+
+std::string text_of(const boost::json::object& object, const char* name) {
+  const auto* value = object.if_contains(name);
+  if (value == nullptr || value->is_null()) return "-";
+  if (value->is_string()) return std::string(std::string_view(value->get_string()));
+  return boost::json::serialize(*value);
+}
+
+std::uint64_t number_of(const boost::json::object& object, const char* name) {
+  const auto* value = object.if_contains(name);
+  return value != nullptr && value->is_number() ? value->to_number<std::uint64_t>() : 0;
+}
+
+std::string peer_table(const boost::json::array& peers) {
+  std::vector<std::vector<std::string>> rows{
+      {"PEER", "STATE", "PROTOCOL", "ADDRESS", "RTT", "LAG", "IN", "OUT", "LAST ERROR"}};
+  for (const auto& value : peers) {
+    const auto& peer = value.get_object();
+    const auto rtt = text_of(peer, "rtt_ms");
+    rows.push_back({text_of(peer, "id").substr(0, 10), text_of(peer, "state"),
+                    text_of(peer, "dialect"), text_of(peer, "address"),
+                    rtt == "-" ? rtt : rtt + " ms", text_of(peer, "lag"),
+                    format_bytes(number_of(peer, "bytes_received")),
+                    format_bytes(number_of(peer, "bytes_sent")),
+                    shorten(text_of(peer, "last_error"), kErrorWidth)});
+  }
+  return format_table(rows);
+}
+
+Result<boost::json::object> get_object(HttpClient& client, const std::string& target) {
+  PEAT_TRY(const auto response, checked(client.send({.target = target})));
+  boost::system::error_code error;
+  auto value = boost::json::parse(response.body, error);
+  if (error || !value.is_object()) {
+    return fail(Code::malformed,
+                fmt::format("{}{} answered something that is no JSON object; is that a "
+                            "peat-mesh-node?",
+                            client.api(), target));
+  }
+  return std::move(value.get_object());
+}
+
+}  // namespace
+
+int report(const Error& error) {
+  fmt::print(stderr, "peat: {}\n", error.message);
+  return info(error.code).exit_code;
+}
+
+int run_id(const std::string& data_dir) {
+  SystemRandom random;
+  const auto key = node::load_identity(data_dir, random);
+  if (!key) return report(key.error());
+  print_line(key->public_key().to_string());
+  return 0;
+}
+
+int run_secret_new() {
+  SystemRandom random;
+  print_line(security::generate_formation_secret(random));
+  return 0;
+}
+
+int run_status(const Session& session) {
+  auto client = session.client();
+  if (!client) return report(client.error());
+  const auto status = get_object(*client, "/api/v1/status");
+  if (!status) return report(status.error());
+  if (session.mode == OutputMode::json) {
+    print_line(boost::json::serialize(*status));
+    return 0;
+  }
+  const auto& node = status->at("node").get_object();
+  print(fmt::format("{}  {}  {}  up {}  peat-mesh-node {}\n", text_of(node, "node_id"),
+                    text_of(node, "endpoint_id").substr(0, 10), text_of(node, "bind"),
+                    format_seconds(number_of(node, "uptime_secs")), text_of(node, "version")));
+  print(fmt::format("endpoint id {}\n", text_of(node, "endpoint_id")));
+  const auto& peers = status->at("peers").get_array();
+  std::size_t connected = 0;
+  for (const auto& peer : peers) {
+    if (peer.get_object().at("connected") == true) ++connected;
+  }
+  print(fmt::format("\n{} of {} peers connected\n", connected, peers.size()));
+  if (!peers.empty()) print(peer_table(peers));
+  const auto& collections = status->at("collections").get_array();
+  print(fmt::format("\n{} documents in {} collections\n", text_of(node, "documents"),
+                    collections.size()));
+  std::vector<std::vector<std::string>> rows{{"COLLECTION", "DOCUMENTS"}};
+  for (const auto& value : collections) {
+    const auto& collection = value.get_object();
+    rows.push_back({text_of(collection, "collection"), text_of(collection, "documents")});
+  }
+  if (rows.size() > 1) print(format_table(rows));
+  return 0;
+}
+
+int run_peers(const Session& session) {
+  auto client = session.client();
+  if (!client) return report(client.error());
+  const auto peers = get_object(*client, "/api/v1/peers");
+  if (!peers) return report(peers.error());
+  if (session.mode == OutputMode::json) {
+    print_line(boost::json::serialize(*peers));
+  } else {
+    print(peer_table(peers->at("peers").get_array()));
+  }
+  return 0;
+}
+
+int run_connect(const Session& session, const ConnectOptions& options) {
+  const auto peer = node::PeerSetting::parse(options.peer);
+  if (!peer) return report(peer.error());
+  auto client = session.client();
+  if (!client) return report(client.error());
+  std::string body;
+  broker::JsonObject object(body);
+  object.text("id", peer->id.to_string());
+  object.text("addr", peer->address.to_string());
+  if (!peer->authenticated) object.text("auth", "none");
+  object.close();
+  const auto added = checked(client->send({"POST", "/api/v1/peers", "application/json", body, {}}));
+  if (!added) return report(added.error());
+
+  const auto target = "/api/v1/peers/" + peer->id.to_string();
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(options.wait_seconds);
+  while (true) {
+    const auto now = get_object(*client, target);
+    if (!now) return report(now.error());
+    const bool connected = now->at("connected") == true;
+    const bool late = std::chrono::steady_clock::now() >= end;
+    if (connected || late) {
+      if (session.mode == OutputMode::json) {
+        print_line(boost::json::serialize(*now));
+      } else {
+        boost::json::array list;
+        list.emplace_back(*now);
+        print(peer_table(list));
+      }
+      if (connected || options.wait_seconds == 0) return 0;
+      return report(
+          {Code::timeout, fmt::format("not connected after {} s ({}); the node goes on trying",
+                                      options.wait_seconds, text_of(*now, "last_error"))});
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
+int run_disconnect(const Session& session, const std::string& peer) {
+  auto client = session.client();
+  if (!client) return report(client.error());
+  const auto removed = checked(
+      client->send({"DELETE", "/api/v1/peers/" + peer.substr(0, peer.find('@')), {}, {}, {}}));
+  if (!removed) return report(removed.error());
+  if (session.mode == OutputMode::json) print_line(removed->body);
+  return 0;
+}
+
+}  // namespace peat::cli

@@ -1,0 +1,236 @@
+#include "broker/router.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "base/encoding.hpp"
+#include "broker/routes.hpp"
+
+namespace peat::broker {
+
+namespace {
+
+// What the body of a method must be called; a form in a web page can send none of them.
+enum class Media : std::uint8_t { none, json, merge_patch, ndjson };
+
+struct Method {
+  std::string_view name;
+  Media media;
+  void (*handler)(peat::broker::Call);
+};
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (auto& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+bool media_fits(Media media, std::string_view content_type) {
+  auto type = lower(content_type.substr(0, content_type.find(';')));
+  while (!type.empty() && type.back() == ' ') type.pop_back();
+  switch (media) {
+    case Media::none:
+      return true;
+    case Media::json:
+      return type == "application/json";
+    case Media::merge_patch:
+      return type == "application/json" || type == "application/merge-patch+json";
+    case Media::ndjson:
+      return type == "application/x-ndjson" || type == "application/json";
+  }
+  return false;
+}
+
+std::string_view media_name(Media media) {
+  if (media == Media::merge_patch) return "application/json or application/merge-patch+json";
+  if (media == Media::ndjson) return "application/x-ndjson or application/json";
+  return "application/json";
+}
+
+}  // namespace
+
+// A pattern's segment is literal, or {c} (collection) or {i} (id).
+struct Router::Route {
+  std::span<const std::string_view> pattern;
+  std::span<const Method> methods;
+};
+
+namespace {
+
+using Segments = std::string_view;
+
+constexpr std::array<Segments, 1> kMetricsPath{"metrics"};
+constexpr std::array<Segments, 3> kHealthPath{"api", "v1", "health"};
+constexpr std::array<Segments, 3> kReadyPath{"api", "v1", "ready"};
+constexpr std::array<Segments, 3> kNodePath{"api", "v1", "node"};
+constexpr std::array<Segments, 3> kStatusPath{"api", "v1", "status"};
+constexpr std::array<Segments, 3> kPeersPath{"api", "v1", "peers"};
+constexpr std::array<Segments, 4> kPeerPath{"api", "v1", "peers", "{i}"};
+constexpr std::array<Segments, 3> kEventsPath{"api", "v1", "events"};
+constexpr std::array<Segments, 3> kCollectionsPath{"api", "v1", "documents"};
+constexpr std::array<Segments, 4> kCollectionPath{"api", "v1", "documents", "{c}"};
+constexpr std::array<Segments, 5> kDocumentPath{"api", "v1", "documents", "{c}", "{i}"};
+constexpr std::array<Segments, 6> kHeadsPath{"api", "v1", "documents", "{c}", "{i}", "heads"};
+
+constexpr std::array kMetrics{Method{"GET", Media::none, get_metrics}};
+constexpr std::array kHealth{Method{"GET", Media::none, get_health}};
+constexpr std::array kReady{Method{"GET", Media::none, get_ready}};
+constexpr std::array kNode{Method{"GET", Media::none, get_node}};
+constexpr std::array kStatus{Method{"GET", Media::none, get_status}};
+constexpr std::array kPeers{Method{"GET", Media::none, get_peers},
+                            Method{"POST", Media::json, post_peer}};
+constexpr std::array kPeer{Method{"GET", Media::none, get_peer},
+                           Method{"DELETE", Media::none, delete_peer}};
+constexpr std::array kEvents{Method{"GET", Media::none, get_events}};
+constexpr std::array kCollections{Method{"GET", Media::none, get_collections}};
+constexpr std::array kCollection{Method{"GET", Media::none, get_listing},
+                                 Method{"POST", Media::ndjson, post_import}};
+constexpr std::array kDocument{Method{"GET", Media::none, get_document},
+                               Method{"PUT", Media::json, put_document},
+                               Method{"PATCH", Media::merge_patch, patch_document},
+                               Method{"DELETE", Media::none, delete_document}};
+constexpr std::array kHeads{Method{"GET", Media::none, get_heads}};
+
+bool matches(std::span<const std::string_view> pattern, const std::vector<std::string>& path) {
+  if (pattern.size() != path.size()) return false;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (pattern[i].front() == '{' ? path[i].empty() : pattern[i] != path[i]) return false;
+  }
+  return true;
+}
+
+const Method* find_method(std::span<const Method> methods, std::string_view name) {
+  const auto wanted = name == "HEAD" ? std::string_view("GET") : name;
+  const auto found = std::ranges::find(methods, wanted, &Method::name);
+  return found == methods.end() ? nullptr : &*found;
+}
+
+Response wrong_method(std::span<const Method> methods, const Request& request) {
+  std::string allow;
+  for (const auto& method : methods) {
+    allow += (allow.empty() ? "" : ", ") + std::string(method.name);
+    if (method.name == "GET") allow += ", HEAD";
+  }
+  auto response = problem(
+      Code::method_not_allowed,
+      fmt::format("{} does not apply to {}; allowed: {}", request.method, request.target, allow));
+  response.headers.emplace_back("Allow", allow);
+  return response;
+}
+
+}  // namespace
+
+Router::Router(node::NodeApi& node, const Limits& limits, Post posted)
+    : node_(node), limits_(limits), post_(std::move(posted)) {}
+
+void Router::set_local_address(const std::string& address) {
+  const auto port = address.substr(address.rfind(':'));
+  hosts_ = {lower(address), "127.0.0.1" + port, "localhost" + port, "[::1]" + port};
+  if (port == ":80") hosts_.insert(hosts_.end(), {"127.0.0.1", "localhost", "[::1]"});
+}
+
+const Router::Route* Router::find_route(const Target& target) const {
+  static const std::array kRoutes{
+      Route{kMetricsPath, kMetrics},
+      Route{kHealthPath, kHealth},
+      Route{kReadyPath, kReady},
+      Route{kNodePath, kNode},
+      Route{kStatusPath, kStatus},
+      Route{kPeersPath, kPeers},
+      Route{kPeerPath, kPeer},
+      Route{kEventsPath, kEvents},
+      Route{kCollectionsPath, kCollections},
+      Route{kCollectionPath, kCollection},
+      Route{kDocumentPath, kDocument},
+      Route{kHeadsPath, kHeads},
+  };
+  for (const auto& route : kRoutes) {
+    if (matches(route.pattern, target.path)) return &route;
+  }
+  return nullptr;
+}
+
+bool Router::host_is_ours(std::string_view host) const {
+  return std::ranges::find(hosts_, lower(host)) != hosts_.end();
+}
+
+std::optional<Response> Router::refuse(const Request& request) const {
+  if (!host_is_ours(request.host)) {
+    return problem(Code::foreign_origin,
+                   fmt::format("Host '{}' is not this server; use http://{}", request.host,
+                               hosts_.empty() ? "127.0.0.1" : hosts_.front()));
+  }
+  if (request.origin && (!request.origin->starts_with("http://") ||
+                         !host_is_ours(std::string_view(*request.origin).substr(7)))) {
+    return problem(Code::foreign_origin,
+                   fmt::format("Origin '{}' may not use this interface", *request.origin));
+  }
+  const auto target = parse_target(request.target);
+  if (!target) return problem(target.error());
+  const auto* route = find_route(*target);
+  if (route == nullptr) {
+    return problem(Code::not_found, fmt::format("there is nothing at {}", request.target));
+  }
+  const auto* method = find_method(route->methods, request.method);
+  if (method == nullptr) return wrong_method(route->methods, request);
+  if (!media_fits(method->media, request.content_type)) {
+    return problem(Code::wrong_media_type,
+                   fmt::format("Content-Type is '{}'; {} {} needs {}", request.content_type,
+                               request.method, request.target, media_name(method->media)));
+  }
+  return std::nullopt;
+}
+
+void Router::handle(Request request, Respond respond) {
+  if (auto refusal = refuse(request)) return respond(std::move(*refusal));
+  auto target = *parse_target(request.target);
+  const auto* route = find_route(target);
+  const auto* method = find_method(route->methods, request.method);
+  peat::broker::Call call{
+      node_, limits_, post_, std::move(target), std::move(request), {}, {}, std::move(respond)};
+  for (std::size_t i = 0; i < route->pattern.size(); ++i) {
+    if (route->pattern[i] == "{c}") call.collection = call.target.path[i];
+    if (route->pattern[i] == "{i}") call.id = call.target.path[i];
+  }
+  method->handler(std::move(call));
+}
+
+std::string etag_of(const automerge::Heads& heads) {
+  Bytes joined;
+  joined.reserve(heads.size() * sizeof(automerge::ChangeHash));
+  for (const auto& head : heads) joined.insert(joined.end(), head.bytes.begin(), head.bytes.end());
+  const auto digest = sha256(joined);
+  return '"' + to_hex(std::span(digest).first(16)) + '"';
+}
+
+Status check_depth(std::string_view json, std::uint64_t limit) {
+  std::uint64_t depth = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_string) {
+      if (c == '\\') {
+        ++i;
+      } else if (c == '"') {
+        in_string = false;
+      }
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > limit) {
+        return fail(Code::malformed,
+                    fmt::format("the JSON text nests deeper than {} levels at byte {}", limit, i));
+      }
+    } else if ((c == '}' || c == ']') && depth > 0) {
+      --depth;
+    }
+  }
+  return {};
+}
+
+}  // namespace peat::broker

@@ -1,0 +1,66 @@
+// The HTTP interface of a node: which request means what.
+//
+//   GET            /metrics                              Prometheus text
+//   GET            /api/v1/health | ready | node         (shapes of spec/mesh.md 16.1)
+//   GET            /api/v1/status                        node, peers and collections in one
+//   GET, POST      /api/v1/peers                         POST {"id","addr","auth"?}: kept
+//   GET, DELETE    /api/v1/peers/{id}
+//   GET            /api/v1/events?after=SEQ&collection=C&prefix=P     NDJSON until the client
+//   leaves GET            /api/v1/documents                     collections and their counts GET,
+//   POST      /api/v1/documents/{collection}        ?limit=N&after=ID&prefix=P&deleted=1;
+//                                                        POST ?key=FIELD: NDJSON, a line per
+//                                                        document
+//   GET, PUT, PATCH, DELETE /api/v1/documents/{collection}/{id}       ?history=1 ?deleted=1
+//   GET            /api/v1/documents/{collection}/{id}/heads
+//
+// HEAD works wherever GET does. A write answers when it is durable. `ETag` is the hash of a
+// document's heads: If-Match makes a write conditional on it, If-None-Match: * on absence, and a
+// GET with If-None-Match gets 304. Errors are RFC 9457 problem details (http.hpp).
+//
+// A web page must not reach this interface: the Host must be this server's, an Origin too, and
+// writes need a media type that a form cannot send. There is no CORS and no authentication; it
+// serves loopback only.
+//
+// Threading: the loop. Cost: as NodeApi; listings and imports run in slices so that the loop goes
+// on. Limits (base/limits.def): http_json_depth, http_page_documents; the server has the others.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "broker/http.hpp"
+#include "node/node_api.hpp"
+
+namespace peat::broker {
+
+class Router {
+ public:
+  // `posted` runs a task on the loop after the current handler (Executor::post).
+  using Post = std::function<void(std::function<void()>)>;
+  Router(node::NodeApi& node, const Limits& limits, Post posted);
+
+  // "127.0.0.1:8081": what Host and Origin may name beside localhost and [::1] with that port.
+  void set_local_address(const std::string& address);
+
+  // What the header alone decides; nullopt: read the body and call handle(). The server asks
+  // before it reads a body.
+  std::optional<Response> refuse(const Request& request) const;
+  void handle(Request request, Respond respond);
+
+ private:
+  struct Route;
+  const Route* find_route(const Target& target) const;
+  bool host_is_ours(std::string_view host) const;
+
+  node::NodeApi& node_;
+  const Limits limits_;
+  Post post_;
+  std::vector<std::string> hosts_;
+};
+
+// The entity tag of a document: the hash of its heads, in quotes.
+std::string etag_of(const automerge::Heads& heads);
+
+}  // namespace peat::broker

@@ -1,0 +1,57 @@
+// The handlers behind the router, by subject.
+#pragma once
+
+#include <string>
+
+#include "broker/http.hpp"
+#include "broker/router.hpp"
+
+namespace peat::broker {
+
+// One request on its way. `collection` and `id` (or a peer's id in `id`) come from the path.
+struct Call {
+  node::NodeApi& node;
+  const Limits& limits;
+  const Router::Post& post;
+  Target target;
+  Request request;
+  std::string collection;
+  std::string id;
+  Respond respond;
+};
+
+// routes_node.cpp
+void get_metrics(Call call);
+void get_health(Call call);
+void get_ready(Call call);
+void get_node(Call call);
+void get_status(Call call);
+void get_peers(Call call);
+void get_peer(Call call);
+void post_peer(Call call);
+void delete_peer(Call call);
+
+// routes_documents.cpp
+void get_collections(Call call);
+void get_document(Call call);
+void put_document(Call call);
+void patch_document(Call call);
+void delete_document(Call call);
+void get_heads(Call call);
+
+// listing.cpp, import.cpp, event_stream.cpp
+void get_listing(Call call);
+void post_import(Call call);
+void get_events(Call call);
+
+// Code::malformed if `json` nests deeper than `limit`; one pass, before anything is built.
+Status check_depth(std::string_view json, std::uint64_t limit);
+// ["hash", …]
+void append_heads(std::string& out, const automerge::Heads& heads);
+// [{"collection", "documents"}, …]
+void append_collections(std::string& out, const std::vector<node::CollectionInfo>& collections);
+// A decimal query value; `fallback` when absent.
+Result<std::uint64_t> number_in_query(const Target& target, std::string_view name,
+                                      std::uint64_t fallback);
+
+}  // namespace peat::broker

@@ -1,0 +1,52 @@
+// The HTTP/1.1 server in front of a Router.
+//
+// One coroutine per connection, all on the loop. A client that stalls is let go: the header has
+// http_header_seconds, everything else http_idle_seconds without progress (fault F24). At most
+// http_connections are served; one more is told 503. All request bodies together take at most
+// http_bodies_bytes of memory, one at most http_body_bytes.
+//
+// Threading: the loop. Errors: start() gives Code::io_error or bad_setting with the address.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/limits.hpp"
+#include "base/time.hpp"
+#include "broker/router.hpp"
+#include "node/settings.hpp"
+#include "peat/error.hpp"
+
+namespace peat::broker {
+
+struct ServerStats {
+  std::uint64_t requests = 0;
+  std::uint64_t connections = 0;  // open now
+  std::uint64_t refused = 0;      // over http_connections
+};
+
+class Server {
+ public:
+  Server(boost::asio::io_context& loop, Router& router, const Limits& limits);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Listens; `address` is numeric. Port 0 chooses one.
+  Status start(const node::HostPort& address);
+  std::string local_address() const;  // "127.0.0.1:8081"
+  ServerStats stats() const;
+
+  // Accepts no more, closes idle connections and endless streams, lets requests under way finish
+  // for at most `patience`, then cuts them; `done` when no connection is left.
+  void stop(Duration patience, std::function<void()> done);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace peat::broker

@@ -1,0 +1,101 @@
+#include "node/identity.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <system_error>
+
+#include <array>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "crypto/key_file.hpp"
+
+namespace peat::node {
+
+namespace {
+
+constexpr std::size_t kMaxSecretFileBytes = 4096;
+
+std::string last_error() { return std::generic_category().message(errno); }
+
+Result<std::string> read_secret_file(const std::filesystem::path& file) {
+  const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return fail(Code::bad_key_file,
+                fmt::format("formation_secret_file {}: {}", file.string(), last_error()));
+  }
+  struct stat status{};
+  std::array<char, kMaxSecretFileBytes + 1> content{};
+  ssize_t size = -1;
+  if (fstat(fd, &status) == 0) size = read(fd, content.data(), content.size());
+  const auto reason = last_error();
+  close(fd);
+  if (size < 0) {
+    return fail(Code::bad_key_file,
+                fmt::format("formation_secret_file {}: {}", file.string(), reason));
+  }
+  if (S_ISREG(status.st_mode) && (status.st_mode & 077) != 0) {
+    return fail(Code::bad_key_file,
+                fmt::format("formation_secret_file {}: others may read or write it (mode {:o}); "
+                            "chmod 600 {}",
+                            file.string(), status.st_mode & 0777, file.string()));
+  }
+  if (static_cast<std::size_t>(size) > kMaxSecretFileBytes) {
+    return fail(Code::bad_key_file, fmt::format("formation_secret_file {}: over {} bytes; that is "
+                                                "no secret",
+                                                file.string(), kMaxSecretFileBytes));
+  }
+  std::string text(content.data(), static_cast<std::size_t>(size));
+  crypto::wipe({reinterpret_cast<std::uint8_t*>(content.data()), content.size()});
+  return text;
+}
+
+}  // namespace
+
+Result<crypto::SecretKey> load_identity(const std::filesystem::path& data_dir, Random& random) {
+  std::error_code error;
+  std::filesystem::create_directories(data_dir.parent_path(), error);
+  if (mkdir(data_dir.c_str(), 0700) != 0 && errno != EEXIST) {
+    return fail(Code::io_error,
+                fmt::format("data_dir {}: cannot be made: {}", data_dir.string(), last_error()));
+  }
+  return crypto::load_or_create_key_file((data_dir / "identity.key").string(), random);
+}
+
+Result<std::optional<crypto::SecretBytes>> load_formation_secret(const Settings& settings) {
+  std::string text = settings.formation_secret.text;
+  if (!text.empty() && !settings.formation_secret_file.empty()) {
+    return fail(Code::bad_setting,
+                "formation_secret: PEAT_FORMATION_SECRET and a secret file are both given; give "
+                "one of them");
+  }
+  if (!settings.formation_secret_file.empty()) {
+    PEAT_TRY(text, read_secret_file(settings.formation_secret_file));
+  }
+  if (text.empty()) {
+    if (settings.allow_unauthenticated_peers) return std::optional<crypto::SecretBytes>();
+    return fail(Code::missing_setting,
+                "there is no formation secret: 'peat secret new' prints one; put it in a file "
+                "that only you can read, for --formation-secret-file, or in "
+                "PEAT_FORMATION_SECRET, the same on every node of the formation");
+  }
+  const auto weak =
+      settings.allow_weak_secret ? security::WeakSecrets::allow : security::WeakSecrets::refuse;
+  auto secret = security::parse_formation_secret(text, weak);
+  crypto::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
+  if (!secret) return std::unexpected(std::move(secret).error());
+  return std::optional(std::move(*secret));
+}
+
+Result<crypto::SecretKey> choose_identity(const Settings& settings,
+                                          const std::optional<crypto::SecretBytes>& secret,
+                                          Random& random) {
+  if (!settings.legacy_identity) return load_identity(settings.data_dir, random);
+  if (!secret) {
+    return fail(Code::missing_setting,
+                "legacy_identity derives the key from the formation secret, and there is none");
+  }
+  return security::derive_endpoint_key(secret->view(), settings.node_id);
+}
+
+}  // namespace peat::node

@@ -1,0 +1,105 @@
+// What a running node offers to those in front of it: the HTTP broker and peat::Mesh.
+//
+// Threading: the loop thread, calls and callbacks alike. Writes are visible when the call returns
+// and acknowledged (the callback) when they are durable (design rule 4); a refused write calls
+// back with its error.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "node/event_log.hpp"
+#include "node/settings.hpp"
+#include "peat/automerge/types.hpp"
+#include "peat/error.hpp"
+#include "peat/ids.hpp"
+#include "sync/documents.hpp"
+
+namespace peat::node {
+
+struct NodeInfo {
+  std::string node_id;
+  EndpointId endpoint_id;
+  std::string bind;  // "ip:port" as bound
+  std::uint64_t uptime_secs = 0;
+  std::uint64_t documents = 0;
+  std::uint64_t last_seq = 0;     // newest position of the change feed
+  std::uint64_t durable_seq = 0;  // newest position that is on the disk
+};
+
+struct PeerInfo {
+  EndpointId id;
+  std::string address;    // configured or last seen
+  std::string state;      // unknown, connecting, authenticating, connected, backoff
+  std::string dialect;    // of the live connection, or ""
+  std::string handshake;  // how membership was proved, or ""
+  std::string source;     // "settings", "api" or "inbound"
+  bool connected = false;
+  bool dialled = false;
+  std::optional<std::uint64_t> rtt_ms;
+  std::optional<std::uint64_t> lag;  // changes of ours that the peer has not acknowledged
+  std::uint64_t documents_sent = 0;
+  std::uint64_t documents_received = 0;
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_received = 0;
+  std::uint64_t connects = 0;
+  std::uint64_t failures = 0;
+  std::string last_error;
+};
+
+struct ReadyCheck {
+  std::string name;
+  bool ready = false;
+  std::string message;
+};
+
+struct CollectionInfo {
+  std::string name;
+  std::uint64_t documents = 0;
+};
+
+class NodeApi {
+ public:
+  virtual ~NodeApi() = default;
+  using WriteDone = std::function<void(Result<sync::WriteResult>)>;
+  using Done = std::function<void(Status)>;
+
+  virtual NodeInfo info() const = 0;
+  virtual std::vector<ReadyCheck> readiness() const = 0;
+
+  // --- documents: keys are "collection:id" (sync::document_key) -------------------------------
+  virtual Result<std::optional<sync::DocumentView>> get(std::string_view key) = 0;
+  virtual Result<std::optional<automerge::Heads>> heads(std::string_view key) = 0;
+  virtual Result<std::vector<automerge::ChangeInfo>> history(std::string_view key) = 0;
+  virtual void put(std::string_view key, std::string_view json,
+                   const sync::Precondition& precondition, WriteDone done) = 0;
+  virtual void patch(std::string_view key, std::string_view merge_patch,
+                     const sync::Precondition& precondition, WriteDone done) = 0;
+  virtual void erase(std::string_view key, const sync::Precondition& precondition,
+                     WriteDone done) = 0;
+  // Keys with this prefix after `after`, in bytewise order; documents are not read.
+  virtual Result<std::vector<std::string>> keys(std::string_view prefix, std::string_view after,
+                                                std::size_t limit) = 0;
+  virtual std::uint64_t count(std::string_view collection) const = 0;
+  virtual std::vector<CollectionInfo> collections() const = 0;
+
+  // --- peers ------------------------------------------------------------------------------------
+  virtual std::vector<PeerInfo> peers() const = 0;
+  // Kept and redialled after a restart; `done` when that is durable (not when it is connected).
+  virtual void add_peer(const PeerSetting& peer, Done done) = 0;
+  // Closes its connection and forgets it. Code::not_found.
+  virtual void remove_peer(const EndpointId& peer, Done done) = 0;
+
+  // --- events -----------------------------------------------------------------------------------
+  virtual EventLog& events() = 0;
+
+  // Prometheus exposition text.
+  virtual std::string metrics() const = 0;
+};
+
+}  // namespace peat::node
