@@ -2,7 +2,6 @@
 
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <system_error>
 
 #include <cerrno>
@@ -18,8 +17,6 @@ namespace {
 
 // Reads and commits of this much make the map's pages worth giving back.
 constexpr std::uint64_t kTouchedBytes = 4U << 20;
-// With less room than this a short write is taken for a full disk.
-constexpr std::uint64_t kNoRoomBytes = 1U << 20;
 
 MDB_val value_of(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
 
@@ -184,10 +181,16 @@ void LmdbBackend::close_environment() {
   tables_.fill(kNoTable);
 }
 
+Status LmdbBackend::usable() const {
+  if (closed_) return fail(Code::shut_down, "the store is closed");
+  if (env_ != nullptr) return {};
+  return fail(Code::io_error, "'" + file().string() + "' could not be opened again after an error");
+}
+
 // --- reads --------------------------------------------------------------------------------------
 
 Status LmdbBackend::begin_read() {
-  if (env_ == nullptr) return fail(Code::shut_down, "the store is closed");
+  PEAT_TRY_VOID(usable());
   if (const int rc = mdb_txn_renew(reader_); rc != 0) return std::unexpected(error(rc, "read"));
   ++read_;
   return {};
@@ -280,7 +283,10 @@ int LmdbBackend::put_rows(MDB_txn* txn, const Rows& rows,
 }
 
 Status LmdbBackend::commit(const Rows& rows) {
-  if (env_ == nullptr) return fail(Code::shut_down, "the store is closed");
+  if (auto status = usable(); !status) {
+    remedy_ = Remedy::reopen;
+    return status;
+  }
   MDB_txn* txn = nullptr;
   int rc = mdb_txn_begin(env_, nullptr, 0, &txn);
   if (rc != 0) return commit_failed(rc);
@@ -292,6 +298,7 @@ Status LmdbBackend::commit(const Rows& rows) {
   }
   rc = mdb_txn_commit(txn);
   if (rc != 0) return commit_failed(rc);
+  repeated_ = false;
   tables_ = tables;
   MDB_envinfo info{};
   MDB_stat stat{};
@@ -307,7 +314,7 @@ Status LmdbBackend::commit_failed(int rc) {
   mdb_env_get_flags(env_, &flags);
   if (rc == MDB_MAP_FULL || rc == MDB_MAP_RESIZED) {
     remedy_ = Remedy::grow;
-  } else if (rc == MDB_PANIC || rc == EIO || rc == ENOSPC) {
+  } else if (rc == MDB_PANIC || rc == EIO) {
     remedy_ = Remedy::reopen;
   } else {
     remedy_ = Remedy::none;
@@ -327,8 +334,12 @@ Result<bool> LmdbBackend::recover() {
     }
     case Remedy::reopen:
       close_environment();
-      PEAT_TRY_VOID(open_environment());
-      return false;
+      if (auto status = open_environment(); !status) {
+        close_environment();
+        return std::unexpected(std::move(status).error());
+      }
+      // A full disk shows itself first as a short write, which LMDB calls EIO; then by its name.
+      return !std::exchange(repeated_, true);
   }
   return false;
 }
@@ -339,6 +350,7 @@ Result<std::optional<std::uint64_t>> LmdbBackend::take_stop_mark() {
 
 Status LmdbBackend::close(std::uint64_t run) {
   close_environment();
+  closed_ = true;
   const auto status = leave_stop_mark(dir_, file(), run);
   lock_.release();
   return status;
@@ -353,11 +365,6 @@ void LmdbBackend::drop_pages() {
 }
 
 Error LmdbBackend::error(int rc, std::string_view doing) const {
-  if (rc == EIO) {
-    struct statvfs room{};
-    const bool known = ::statvfs(dir_.c_str(), &room) == 0;
-    if (known && std::uint64_t{room.f_bavail} * room.f_frsize < kNoRoomBytes) rc = ENOSPC;
-  }
   if (rc > 0) return file_error(rc, doing, file());
   std::string message = "cannot " + std::string(doing) + " '" + file().string() + "': ";
   message += mdb_strerror(rc);

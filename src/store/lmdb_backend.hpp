@@ -6,8 +6,8 @@
 // Memory: the map costs address space only; the pages that reads and commits have touched are
 // given back (they stay in the page cache) after every few megabytes.
 //
-// Disk errors: a full disk, also as the short write that LMDB calls EIO, is Code::store_full.
-// A failure that LMDB counts as fatal for its environment is recovered from by opening it anew.
+// Disk errors: a full disk is Code::store_full, also where it begins with a short write. After a
+// failure that may have left LMDB's environment unusable it is opened anew.
 #pragma once
 
 #include <lmdb.h>
@@ -59,6 +59,7 @@ class LmdbBackend final : public Backend {
   Status open_tables();
   Status check_size() const;
   void close_environment();
+  Status usable() const;
   Result<MDB_cursor*> cursor(Table table);
   int put_rows(MDB_txn* txn, const Rows& rows, std::array<MDB_dbi, kTableCount>& tables) const;
   Status commit_failed(int rc);
@@ -69,11 +70,13 @@ class LmdbBackend final : public Backend {
   std::filesystem::path dir_;
   LmdbOptions options_;
   StoreLock lock_;
-  MDB_env* env_ = nullptr;
+  MDB_env* env_ = nullptr;  // also null while it could not be opened again
+  bool closed_ = false;
   std::array<MDB_dbi, kTableCount> tables_;
   std::atomic<std::uint64_t> map_bytes_ = 0;
   std::atomic<std::uint64_t> file_bytes_ = 0;
   Remedy remedy_ = Remedy::none;  // of the last failed commit
+  bool repeated_ = false;         // since the last commit that succeeded
 
   MDB_txn* reader_ = nullptr;  // reset between calls
   struct TableCursor {
