@@ -14,6 +14,12 @@ if(PEAT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${PEAT_CCACHE})
 endif()
 
+# Linking takes most of the time of a small change with the default linker.
+find_program(PEAT_MOLD mold)
+if(PEAT_MOLD AND PROJECT_IS_TOP_LEVEL)
+  add_link_options(-fuse-ld=mold)
+endif()
+
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 
