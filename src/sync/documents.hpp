@@ -1,21 +1,35 @@
 // Documents: what a node does to its documents, local and remote, in one place.
 //
 // Over the store and the engine: JSON in and out, deletion with tombstones and the Lamport clock,
-// applying what peers send, compaction, quarantine. Every receive path and every send path asks
-// the same guard (may_send, and the guard inside each apply_*), so that nothing deleted comes back
-// (fault F2).
+// applying what peers send, compaction, quarantine. Every receive path goes through one guard, so
+// that nothing deleted comes back (fault F2).
 //
 // The guard. A tombstone's identity is (lamport, deleted_at, deleted_by). A document that exists
-// beside a stored tombstone was re-created after it; that tombstone is its *epoch*. A peer's
-// changes are accepted if the peer's epoch for that key is not older than our tombstone; else the
-// peer has not heard of the deletion: its changes are refused and it is sent our tombstone. Old
-// peers know no epoch: theirs is none.
+// beside a stored tombstone was re-created after it; that tombstone is its *epoch*. What a peer
+// sends is judged by the epoch the peer gives for that key (peers of `cap/automerge/1` know none):
+//   - not older than our tombstone: applied;
+//   - older, and we hold a re-created document: applied as far as every change stands on what is
+//     here; a change without dependencies that is new here belongs to the deleted document, and
+//     refuses the whole message;
+//   - older, and we hold nothing: refused; in an update-wins collection (modes.hpp) applied if the
+//     result survives the tombstone.
+// A refused peer has not heard of the deletion: send it our tombstone.
+//
+// Update wins. A document survives a tombstone if it holds a change that the deletion had not
+// seen: where the deleted heads are recorded (the deleter), a change that is not among their
+// ancestors; elsewhere a change committed in a later second than the deletion. The verdict may
+// differ between nodes for a while; one node that keeps the document is enough, because it then
+// sends it behind the tombstone's epoch, which every node accepts.
+//
+// Quarantine. Changes are stored and relayed unread (design rule 7). A document that cannot be
+// materialised gives Code::document_invalid with its reason to every read and local edit; it still
+// travels, can be deleted, and is free again when later changes can be read.
 //
 // Visible when a call returns, durable later (design rule 4): callers that acknowledge wait for
 // store().on_durable.
 //
 // Threading: the loop. Cost: an open document is cached (by bytes, LRU); receiving changes does
-// not materialise it (design rule 7).
+// not materialise it. Limits (base/limits.def): wire_key_bytes, sync_lamport, sync_quarantined.
 #pragma once
 
 #include <cstdint>
@@ -27,21 +41,23 @@
 #include <vector>
 
 #include "base/executor.hpp"
+#include "base/limits.hpp"
 #include "peat/automerge/document.hpp"
 #include "peat/automerge/sync.hpp"
 #include "peat/error.hpp"
 #include "store/document_store.hpp"
+#include "sync/modes.hpp"
+#include "wire/native.hpp"
 #include "wire/tombstone.hpp"
 
 namespace peat::sync {
 
-// Which tombstone a document stands behind; all zero: none. Orders by age.
-struct Epoch {
-  std::uint64_t lamport = 0;
-  std::uint64_t deleted_at_ms = 0;
-  std::string deleted_by;
-  friend auto operator<=>(const Epoch&, const Epoch&) = default;
-};
+// Which tombstone a document stands behind.
+using Epoch = wire::Epoch;
+
+inline Epoch epoch_of(const wire::Tombstone& tombstone) {
+  return {tombstone.lamport, tombstone.deleted_at_ms, tombstone.deleted_by};
+}
 
 struct DocumentView {
   std::string json;  // of the winners, compact
@@ -62,65 +78,101 @@ struct Precondition {
   bool if_absent = false;                    // If-None-Match: *
 };
 
+// What became of something a peer sent. A document error is an Error instead, and leaves the
+// document as it was.
 struct RemoteResult {
-  bool changed = false;       // something new is now stored
-  bool refused = false;       // guarded by our tombstone: send it
-  std::vector<automerge::ChangeHash> missing;  // dependencies we lack
+  bool changed = false;                        // something new is now stored
+  bool refused = false;                        // guarded by our tombstone: send it
+  automerge::Heads heads;                      // ours, afterwards
+  std::vector<automerge::ChangeHash> missing;  // dependencies we lack: ask, naming our heads
 };
 
+// A document as it leaves for a peer.
+struct Outgoing {
+  Epoch epoch;
+  automerge::Heads heads;
+  Bytes changes;  // chunks back to back, oldest first; empty if the peer lacks nothing
+};
 
 class Documents {
  public:
   struct Options {
-    std::string node_id;                   // `deleted_by` of our tombstones
-    std::size_t cache_bytes = 4U << 20;    // open documents
-    std::uint32_t compact_after = 64;      // appended changes
+    std::string node_id;                 // `deleted_by` of our tombstones
+    std::size_t cache_bytes = 4U << 20;  // open documents
+    std::uint32_t compact_after = 64;    // appended changes
     automerge::LoadLimits load_limits;
+    Limits limits;
+    SyncModeRegistry modes;
   };
   static Result<std::unique_ptr<Documents>> open(store::DocumentStore& store, Executor& executor,
                                                  Options options);
   virtual ~Documents() = default;
 
   virtual store::DocumentStore& store() = 0;
+  virtual const SyncModeRegistry& modes() const = 0;
 
   // --- local -----------------------------------------------------------------------------------
   // nullopt: absent or deleted by a tombstone. Code::document_invalid: quarantined.
   virtual Result<std::optional<DocumentView>> get(std::string_view key) = 0;
+  // Writes only what differs from the present document, as one change at most.
   virtual Result<WriteResult> put(std::string_view key, std::string_view json,
                                   const Precondition& precondition = {}) = 0;
+  // RFC 7386; creates the document if there is none.
   virtual Result<WriteResult> patch(std::string_view key, std::string_view merge_patch,
                                     const Precondition& precondition = {}) = 0;
-  // Code::not_found if there is nothing to delete.
+  // Code::not_found if there is nothing to delete. The tombstone, the removal and the Lamport
+  // clock are one batch of the store.
   virtual Result<WriteResult> erase(std::string_view key, std::optional<std::string> reason,
                                     const Precondition& precondition = {}) = 0;
+  // Oldest first, in the order in which this node got them. Code::not_found.
   virtual Result<std::vector<automerge::ChangeInfo>> history(std::string_view key) = 0;
 
-  // --- for sessions ------------------------------------------------------------------------------
+  // --- for sessions: sending ----------------------------------------------------------------
   // The document, opened lazily; nullptr if there is none. Valid until the next call on Documents.
   virtual Result<automerge::Document*> open_document(std::string_view key) = 0;
+  // Of our tombstone for the key, whether or not a document stands behind it.
   virtual Result<Epoch> epoch(std::string_view key) = 0;
+  // What a peer with these heads lacks; nullopt if there is no document. `have` may name changes
+  // that are unknown here.
+  virtual Result<std::optional<Outgoing>> outgoing(std::string_view key,
+                                                   const automerge::Heads& have) = 0;
+  // Only the changes that are the document's heads: what a peer lacks that had the version before.
+  virtual Result<std::optional<Outgoing>> outgoing_newest(std::string_view key) = 0;
+  // The whole saved document for a StateSnapshot; nullopt if there is none.
+  virtual Result<std::optional<Bytes>> snapshot(std::string_view key) = 0;
+  // The next Automerge sync message of a peer's state, also for a document that is not here (an
+  // empty one speaks). nullopt: nothing to say.
+  virtual Result<std::optional<Bytes>> sync_message(std::string_view key,
+                                                    automerge::SyncState& state) = 0;
+
+  // --- for sessions: receiving --------------------------------------------------------------
+  // `changes`: chunks back to back. Equal content writes nothing and tells nobody (A10); a result
+  // without any change is not stored (D5e).
   virtual Result<RemoteResult> apply_changes(std::string_view key, const Epoch& epoch,
-                                             std::span<const ByteView> chunks,
-                                             const EndpointId& from) = 0;
+                                             ByteView changes, const EndpointId& from) = 0;
   // A whole saved document (StateSnapshot) of the old dialect.
   virtual Result<RemoteResult> apply_snapshot(std::string_view key, ByteView saved,
                                               const EndpointId& from) = 0;
-  // An Automerge sync message of the old dialect; `reply` is the answer, if there is one.
-  virtual Result<RemoteResult> apply_sync_message(std::string_view key,
-                                                  automerge::SyncState& state, ByteView message,
-                                                  const EndpointId& from) = 0;
-  // True if it was new (and then the document it deletes is gone).
+  // An Automerge sync message of the old dialect; the answer comes from sync_message. After an
+  // error and when refused, `state` is as it was.
+  virtual Result<RemoteResult> apply_sync_message(std::string_view key, automerge::SyncState& state,
+                                                  ByteView message, const EndpointId& from) = 0;
+  // True if it was new; the document it deletes is then gone (or has survived).
   virtual Result<bool> apply_tombstone(const wire::Tombstone& tombstone,
                                        const EndpointId& from) = 0;
 
+  // --- introspection ------------------------------------------------------------------------
   struct Quarantined {
     std::string key;
     std::string reason;
   };
   virtual std::vector<Quarantined> quarantined() const = 0;
+  virtual std::size_t cached_bytes() const = 0;
+  virtual std::uint64_t lamport() const = 0;  // the greatest seen
 };
 
-// "collection:id". A collection contains neither ':' nor '/' and is not empty; ids may.
+// "collection:id". A collection contains neither ':' nor '/' and is not empty; ids are not empty
+// and may contain both.
 Result<std::string> document_key(std::string_view collection, std::string_view id);
 struct KeyParts {
   std::string_view collection;

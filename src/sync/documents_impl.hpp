@@ -1,0 +1,107 @@
+// The one implementation of Documents, shared by its source files.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sync/documents.hpp"
+#include "sync/documents_cache.hpp"
+
+namespace peat::sync {
+
+// What the guard allows a peer's message to do (documents.hpp).
+enum class Guard : std::uint8_t {
+  open,         // no tombstone of ours is newer than what the peer knows
+  descendants,  // only what stands on the document that is here
+  survivors,    // update wins: only what survives the tombstone
+  closed,       // refused unread
+};
+
+class DocumentsImpl final : public Documents {
+ public:
+  DocumentsImpl(store::DocumentStore& store, Executor& executor, Options options);
+
+  Status load_lamport();
+
+  store::DocumentStore& store() override { return store_; }
+  const SyncModeRegistry& modes() const override { return options_.modes; }
+
+  Result<std::optional<DocumentView>> get(std::string_view key) override;
+  Result<WriteResult> put(std::string_view key, std::string_view json,
+                          const Precondition& precondition) override;
+  Result<WriteResult> patch(std::string_view key, std::string_view merge_patch,
+                            const Precondition& precondition) override;
+  Result<WriteResult> erase(std::string_view key, std::optional<std::string> reason,
+                            const Precondition& precondition) override;
+  Result<std::vector<automerge::ChangeInfo>> history(std::string_view key) override;
+
+  Result<automerge::Document*> open_document(std::string_view key) override;
+  Result<Epoch> epoch(std::string_view key) override;
+  Result<std::optional<Outgoing>> outgoing(std::string_view key,
+                                           const automerge::Heads& have) override;
+  Result<std::optional<Outgoing>> outgoing_newest(std::string_view key) override;
+  Result<std::optional<Bytes>> snapshot(std::string_view key) override;
+  Result<std::optional<Bytes>> sync_message(std::string_view key,
+                                            automerge::SyncState& state) override;
+
+  Result<RemoteResult> apply_changes(std::string_view key, const Epoch& epoch, ByteView changes,
+                                     const EndpointId& from) override;
+  Result<RemoteResult> apply_snapshot(std::string_view key, ByteView saved,
+                                      const EndpointId& from) override;
+  Result<RemoteResult> apply_sync_message(std::string_view key, automerge::SyncState& state,
+                                          ByteView message, const EndpointId& from) override;
+  Result<bool> apply_tombstone(const wire::Tombstone& tombstone, const EndpointId& from) override;
+
+  std::vector<Quarantined> quarantined() const override;
+  std::size_t cached_bytes() const override { return cache_.bytes(); }
+  std::uint64_t lamport() const override { return lamport_; }
+
+ private:
+  using Edit = std::function<Result<std::optional<automerge::ChangeHash>>(
+      automerge::Document&, const automerge::CommitOptions&)>;
+  using Merge = std::function<Status(automerge::Document&)>;
+  Result<OpenDocument> load(const store::DocumentRecord& record) const;
+  // nullptr: neither stored nor held for its waiting changes. One without heads is not stored.
+  Result<OpenDocument*> open_cached(std::string_view key);
+  // Calls `use` with the document, without letting a bulk read displace cached ones.
+  Result<std::optional<Outgoing>> with_document(
+      std::string_view key, const std::function<Status(automerge::Document&, Outgoing&)>& use);
+  automerge::Document empty_document() const;
+
+  Result<WriteResult> edit(std::string_view key, const Precondition& precondition,
+                           const Edit& change);
+  Status check(std::string_view key, const Precondition& precondition) const;
+  Result<automerge::ActorId> actor_for(std::string_view key) const;
+  Error quarantine(std::string_view key, const Error& cause);
+  Status bury(std::string key, wire::Tombstone tombstone, automerge::Heads deleted_heads,
+              const store::Origin& origin, bool keep_document);
+  void note_lamport(store::WriteBatch& batch, std::uint64_t lamport);
+
+  Result<Guard> guard(std::string_view key, const Epoch& epoch) const;
+  Result<RemoteResult> merge(std::string_view key, Guard guard, const EndpointId& from,
+                             const Merge& apply);
+  // Whether what `document` gained since `before` may stay.
+  Result<bool> allowed(std::string_view key, Guard guard, const automerge::Document& document,
+                       const automerge::Heads& before) const;
+  bool survives(std::string_view key, const wire::Tombstone& tombstone,
+                const automerge::Heads& deleted_heads, const automerge::Document& document) const;
+  Result<RemoteResult> unchanged(std::string_view key, bool refused) const;
+
+  // Writes what `open` has beyond `before` (empty: the store has no such document).
+  Result<store::Seq> save(std::string_view key, OpenDocument& open, const automerge::Heads& before,
+                          const store::Origin& origin);
+
+  store::DocumentStore& store_;
+  Executor& executor_;
+  Options options_;
+  DocumentCache cache_;
+  std::uint64_t lamport_ = 0;
+  std::map<std::string, std::string, std::less<>> quarantine_;  // key, reason
+};
+
+}  // namespace peat::sync
