@@ -75,6 +75,7 @@ struct EndpointStats {
   std::uint64_t bytes_sent = 0;
   std::uint64_t connections = 0;                  // live now, handshakes included
   std::uint64_t unauthenticated_connections = 0;  // accepted, not yet marked
+  std::uint64_t lingering_connections = 0;        // closed, their ids still known
   std::uint64_t refused_connections = 0;          // net_unauthenticated_connections
   std::uint64_t refused_for_address = 0;          // net_unauthenticated_per_address
   std::uint64_t retries_sent = 0;

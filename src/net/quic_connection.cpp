@@ -252,6 +252,7 @@ void QuicConnection::stop_sending(StreamId id, std::uint64_t code) {
   if (const auto ended = unconsumed_.find(id); ended != unconsumed_.end()) {
     credit(ended->second);
     unconsumed_.erase(ended);
+    return_stream_credit(id);
     return;
   }
   Stream* stream = find(id);
@@ -260,6 +261,7 @@ void QuicConnection::stop_sending(StreamId id, std::uint64_t code) {
   credit(stream->received - stream->consumed);
   stream->consumed = stream->received;
   ngtcp2_conn_shutdown_stream_read(conn_, static_cast<std::int64_t>(id), code);
+  end_unidirectional(id);
   core_->touch(*this);
 }
 
@@ -345,8 +347,11 @@ void QuicConnection::consumed(StreamId id, std::uint64_t bytes) {
   if (const auto ended = unconsumed_.find(id); ended != unconsumed_.end()) {
     const auto counted = std::min(bytes, ended->second);
     ended->second -= counted;
-    if (ended->second == 0) unconsumed_.erase(ended);
     credit(counted);
+    if (ended->second == 0) {
+      unconsumed_.erase(ended);
+      return_stream_credit(id);
+    }
     return;
   }
   Stream* stream = find(id);
@@ -403,13 +408,26 @@ void QuicConnection::on_stream_data(StreamId id, ByteView data, bool fin) {
   stream->received += data.size();
   // The handler is on its way out once close() was called: it asked for nothing more.
   if (!stream->can_read || close_request_) return;
-  if (announced_) {
-    if (handler_ != nullptr) handler_->on_data(*this, id, data, fin);
-    return;
+  if (!announced_) {
+    early_events_.push_back([this, id, fin, copy = Bytes(data.begin(), data.end())] {
+      if (handler_ != nullptr && !close_request_) handler_->on_data(*this, id, copy, fin);
+    });
+  } else if (handler_ != nullptr) {
+    handler_->on_data(*this, id, data, fin);
   }
-  early_events_.push_back([this, id, fin, copy = Bytes(data.begin(), data.end())] {
-    if (handler_ != nullptr && !close_request_) handler_->on_data(*this, id, copy, fin);
-  });
+  if (fin) end_unidirectional(id);
+}
+
+// ngtcp2 0.12 never closes a unidirectional stream of the peer (fixed in 0.13), so its
+// stream_close does not come and we take the end of the data for it. The library also keeps a
+// record of each such stream as long as the connection lives: hence a limit on their number.
+void QuicConnection::end_unidirectional(StreamId id) {
+  const bool theirs = transport::opened_by_dialler(id) != dialled_;
+  if (!theirs || transport::is_bidirectional(id) || find(id) == nullptr) return;
+  on_stream_closed(id);
+  if (++ended_uni_ == core_->options().limits.net_unidirectional_streams) {
+    close(kRenewCode, "this connection has carried its share of streams; dial again");
+  }
 }
 
 void QuicConnection::on_acknowledged(StreamId id, std::uint64_t offset, std::uint64_t length) {
@@ -429,30 +447,38 @@ void QuicConnection::on_stream_reset(StreamId id, std::uint64_t code) {
   deliver([this, id, code] {
     if (handler_ != nullptr && !close_request_) handler_->on_reset(*this, id, code);
   });
+  end_unidirectional(id);
 }
 
 void QuicConnection::on_stream_closed(StreamId id) {
   const auto it = streams_.find(id);
   if (it == streams_.end()) return;
-  // What the handler holds still counts against the window, although the stream is gone.
-  if (const auto held = it->second.received - it->second.consumed; held > 0) {
-    if (it->second.can_read) {
-      unconsumed_[id] = held;
-    } else {
-      credit(held);
-    }
-  }
+  const auto held = it->second.received - it->second.consumed;
+  const bool readable = it->second.can_read;
   streams_.erase(it);
+  if (held > 0 && readable) {
+    // What the handler holds still counts against windows and streams, although it ended.
+    unconsumed_[id] = held;
+    return;
+  }
+  credit(held);
+  return_stream_credit(id);
+}
+
+// Without this the peer stops at its first hundred streams.
+void QuicConnection::return_stream_credit(StreamId id) {
   if (transport::opened_by_dialler(id) == dialled_) return;
-  // Without this the peer stops at its first 100 streams.
   const bool bidirectional = transport::is_bidirectional(id);
   if (!authenticated_) {
     ++(bidirectional ? withheld_bidi_ : withheld_uni_);
-  } else if (bidirectional) {
+    return;
+  }
+  if (bidirectional) {
     ngtcp2_conn_extend_max_streams_bidi(conn_, 1);
   } else {
     ngtcp2_conn_extend_max_streams_uni(conn_, 1);
   }
+  core_->touch(*this);
 }
 
 }  // namespace peat::net

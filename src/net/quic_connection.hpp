@@ -8,6 +8,7 @@
 //    at kAuthenticatedWindow and double up to net_connection_window_bytes while the peer uses
 //    them up within a few round trips and net_total_window_bytes allows.
 //  - mark_authenticated() on a dialled connection opens our windows in the same way.
+//  - After net_unidirectional_streams of the peer's the connection closes with kRenewCode.
 //  - Data that is queued when the peer resets or stops a stream is dropped; write() then fails
 //    with Code::not_found.
 //  - After the connection ended every call is harmless: writes fail with Code::connection_lost.
@@ -41,6 +42,7 @@ class QuicConnection final : public transport::Connection,
  public:
   static constexpr std::uint64_t kAuthenticatedWindow = 1280ULL << 10;
   static constexpr std::size_t kLongestReason = 512;  // bytes; longer ones are cut
+  static constexpr std::uint64_t kRenewCode = 0;
 
   ~QuicConnection() override;
   QuicConnection(const QuicConnection&) = delete;
@@ -128,6 +130,8 @@ class QuicConnection final : public transport::Connection,
   void deliver_stop_sending();
   void deliver_wants_data();
   void credit(std::uint64_t bytes);
+  void return_stream_credit(StreamId id);
+  void end_unidirectional(StreamId id);
   void open_stream_window(StreamId id, Stream& stream);
   void tune_window();
   bool open_for_use() const { return conn_ != nullptr && handshaken_ && !close_request_; }
@@ -185,6 +189,7 @@ class QuicConnection final : public transport::Connection,
   // Streams of the peer that ended before it was authenticated: their credit is held back.
   std::size_t withheld_bidi_ = 0;
   std::size_t withheld_uni_ = 0;
+  std::uint64_t ended_uni_ = 0;
 
   std::vector<std::array<std::uint8_t, 21>> routes_;  // length byte, connection id
   std::vector<std::array<std::uint8_t, 16>> reset_tokens_;

@@ -191,6 +191,7 @@ bool QuicCore::idle() const {
 EndpointStats QuicCore::stats() const {
   EndpointStats out = stats_;
   out.connections = live_.size();
+  out.lingering_connections = lingering_.size();
   return out;
 }
 

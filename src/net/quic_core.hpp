@@ -32,6 +32,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -207,7 +208,7 @@ class QuicCore {
   transport::AcceptCallback accept_;
   bool shutting_down_ = false;
 
-  std::unordered_map<std::uint64_t, ConnectionPtr> live_;
+  std::map<std::uint64_t, ConnectionPtr> live_;
   std::unordered_map<std::uint64_t, Lingering> lingering_;
   std::unordered_map<CidKey, Route, KeyedHash> routes_;
   std::unordered_map<ResetToken, QuicConnection*, KeyedHash> reset_tokens_;

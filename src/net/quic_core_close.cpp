@@ -137,7 +137,7 @@ void QuicCore::end(const ConnectionPtr& connection, const CloseInfo& info, Error
   QuicConnection& c = *connection;
   if (c.timer_ != kNever) timers_.erase({c.timer_, c.id_});
   c.timer_ = kNever;
-  if (linger) {
+  if (linger && lingering_.size() < options_.limits.net_lingering_connections) {
     // Otherwise the peer's late packets look like new connections and get a fresh handshake each.
     const auto pto = Duration(static_cast<std::int64_t>(ngtcp2_conn_get_pto(c.conn_)));
     const auto until = now_ + 3 * pto;

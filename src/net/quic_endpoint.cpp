@@ -114,6 +114,7 @@ class QuicEndpoint::Impl : public std::enable_shared_from_this<Impl> {
   bool waiting_writable_ = false;
   bool flush_scheduled_ = false;
   bool stopped_ = false;
+  bool shutting_down_ = false;
   std::function<void()> shutdown_done_;
 };
 
@@ -234,6 +235,7 @@ void QuicEndpoint::Impl::arm_timer() {
 
 void QuicEndpoint::Impl::shutdown(std::uint64_t code, std::string_view reason,
                                   std::function<void()> done) {
+  shutting_down_ = true;
   shutdown_done_ = std::move(done);
   resolver_.cancel();
   core_->shutdown(code, reason);
@@ -285,6 +287,10 @@ void QuicEndpoint::Impl::resolve(const HostAndPort& target, std::shared_ptr<Race
           const auto endpoint = entry.endpoint();
           const auto remote = self->socket_->fit(SocketAddress(endpoint.data()));
           if (remote && race->waiting.size() < kAddressesTried) race->waiting.push_back(*remote);
+        }
+        if (self->shutting_down_) {
+          race->done(fail(Code::shut_down, "the endpoint is shutting down"));
+          return;
         }
         if (race->waiting.empty()) {
           const auto why =

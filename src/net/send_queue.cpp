@@ -7,11 +7,7 @@ namespace peat::net {
 
 void SendQueue::push(ByteView data) {
   std::size_t room = 0;
-  if (!chunks_.empty()) {
-    const Chunk& last = chunks_.back();
-    // A chunk whose tail was abandoned is not continued: offsets would no longer match.
-    if (last.offset + last.size == end_) room = last.capacity - last.size;
-  }
+  if (!chunks_.empty()) room = chunks_.back().capacity - chunks_.back().size;
   const auto head = data.first(std::min(room, data.size()));
   auto tail = data.subspan(head.size());
 

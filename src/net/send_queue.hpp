@@ -39,8 +39,8 @@ class SendQueue {
   void sent(std::uint64_t bytes) { next_ += bytes; }
   // Everything below stream offset `offset` arrived; its chunks are freed.
   void acknowledge(std::uint64_t offset);
-  // Nothing more will be sent (a reset): what is unsent is forgotten. Bytes in flight stay, since
-  // ngtcp2 may still point to them.
+  // Nothing more will be sent or pushed (a reset): what is unsent is forgotten. Bytes in flight
+  // stay, since ngtcp2 may still point to them.
   void abandon_unsent() { end_ = next_; }
 
  private:

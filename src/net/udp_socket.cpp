@@ -181,8 +181,7 @@ UdpSocket::Sent UdpSocket::send_message(const Transmit& what, ByteView data, boo
     }
   }
   if (what.ecn != 0) {
-    const bool v6 =
-        what.remote.is_v6() && !what.remote.unmapped().is_v6() ? false : what.remote.is_v6();
+    const bool v6 = what.remote.unmapped().is_v6();
     if (v6) {
       add_control(message, used, IPPROTO_IPV6, IPV6_TCLASS, int{what.ecn});
     } else {

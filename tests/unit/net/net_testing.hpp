@@ -186,6 +186,8 @@ class World {
   Link link;
   Instant now{std::chrono::seconds(1)};
   std::uint64_t lost = 0, duplicated = 0, overtaken = 0, delivered = 0;
+  // A NAT: what comes from `inside` seems to come from `outside`; only that leads back.
+  std::optional<SocketAddress> nat_inside, nat_outside;
   // Sees every datagram that is sent; false drops it.
   std::function<bool(const SocketAddress& from, const SocketAddress& to, ByteView)> filter;
 
@@ -211,7 +213,12 @@ class World {
     }
   }
 
-  void send(const SocketAddress& from, const SocketAddress& to, ByteView bytes) {
+  void send(SocketAddress from, SocketAddress to, ByteView bytes) {
+    if (nat_inside) {
+      if (to == *nat_inside) return;
+      if (to == *nat_outside) to = *nat_inside;
+      if (from == *nat_inside) from = *nat_outside;
+    }
     if (filter && !filter(from, to, bytes)) return;
     if (chance() < link.loss) {
       ++lost;
