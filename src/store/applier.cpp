@@ -23,12 +23,15 @@ Applier::Applier(Backend& backend, const Rows* accumulating, const Rows* in_flig
       limits_(limits) {}
 
 Status Applier::apply(std::vector<WriteBatch::Op> ops) {
-  PEAT_TRY(const auto view, View::open(backend_, {&rows, accumulating_, in_flight_}));
-  view_ = &view;
+  PEAT_TRY(auto view, View::open(backend_, {&rows, accumulating_, in_flight_}));
+  view_.emplace(std::move(view));
+  Status status;
   for (auto& op : ops) {
-    PEAT_TRY_VOID(std::visit([this](auto& what) { return run(what); }, op.what));
+    status = std::visit([this](auto& what) { return run(what); }, op.what);
+    if (!status) break;
   }
-  return {};
+  view_.reset();
+  return status;
 }
 
 Status Applier::run(op::Append& op) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,7 +59,7 @@ class Applier {
   const Rows* accumulating_;
   const Rows* in_flight_;
   const Limits& limits_;
-  const View* view_ = nullptr;  // while apply runs
+  std::optional<View> view_;  // while apply runs
 };
 
 }  // namespace peat::store

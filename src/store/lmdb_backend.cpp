@@ -4,18 +4,25 @@
 #include <sys/stat.h>
 #include <system_error>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <span>
 #include <sstream>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 namespace peat::store {
 
 namespace {
 
-// Reads and commits of this much make the map's pages worth giving back.
+// A row brings about this much into memory: the kernel maps the pages around it, too.
+constexpr std::uint64_t kBytesPerRead = 4U << 10;
+constexpr std::uint64_t kBytesPerWrite = 16U << 10;
+// Reads or commits of this much make the map's pages worth giving back.
 constexpr std::uint64_t kTouchedBytes = 4U << 20;
 
 MDB_val value_of(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
@@ -26,13 +33,8 @@ ByteView view_of(const MDB_val& value) {
 
 std::string_view text_of(const MDB_val& value) { return as_text(view_of(value)); }
 
-struct Mapping {
-  std::uintptr_t begin = 0;
-  std::size_t size = 0;
-};
-
 // LMDB does not tell where its map is; the kernel does.
-Mapping find_mapping(const std::filesystem::path& file) {
+std::span<std::byte> find_map(const std::filesystem::path& file) {
   struct stat info{};
   if (::stat(file.c_str(), &info) != 0) return {};
   std::ifstream maps("/proc/self/maps");
@@ -50,10 +52,35 @@ Mapping find_mapping(const std::filesystem::path& file) {
     fields >> std::hex >> begin >> dash >> end >> permissions >> offset >> device >> std::dec >>
         inode >> path;
     if (inode == info.st_ino && path.ends_with(file.filename().string())) {
-      return {begin, end - begin};
+      return {reinterpret_cast<std::byte*>(begin), end - begin};
     }
   }
   return {};
+}
+
+// How many pages from `first` on are on LMDB's list of free pages.
+//   free list = rows of: transaction number → count pages…      (all of the machine's size_t)
+std::size_t count_free_pages(MDB_env* env, std::size_t first) {
+  constexpr MDB_dbi kFreeList = 0;
+  MDB_txn* txn = nullptr;
+  MDB_cursor* cursor = nullptr;
+  if (mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn) != 0) return 0;
+  std::size_t free_pages = 0;
+  if (mdb_cursor_open(txn, kFreeList, &cursor) == 0) {
+    MDB_val key{};
+    MDB_val value{};
+    while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
+      std::vector<std::size_t> pages(value.mv_size / sizeof(std::size_t));
+      if (pages.empty()) break;
+      std::memcpy(pages.data(), value.mv_data, pages.size() * sizeof(std::size_t));
+      pages.resize(std::min(pages.size() - 1, pages.front()) + 1);
+      free_pages += static_cast<std::size_t>(
+          std::count_if(pages.begin() + 1, pages.end(), [&](auto page) { return page >= first; }));
+    }
+    mdb_cursor_close(cursor);
+  }
+  mdb_txn_abort(txn);
+  return free_pages;
 }
 
 // Small file, flushed and under its final name at once: a power cut leaves a whole store or none.
@@ -132,10 +159,11 @@ Status LmdbBackend::open_environment() {
     rc = mdb_txn_begin(env_, nullptr, MDB_RDONLY, &reader_);
   }
   if (rc != 0) return std::unexpected(error(rc, "open"));
+  map_ = find_map(file());
   return open_tables();
 }
 
-// A table that is not there stays closed: whether that is an error is for the format to say.
+// A table that is not there is an error of whoever asks for it: first the format is looked at.
 Status LmdbBackend::open_tables() {
   MDB_txn* txn = nullptr;
   mdb_txn_reset(reader_);
@@ -156,7 +184,9 @@ Status LmdbBackend::open_tables() {
   return {};
 }
 
-// A page behind the end of the file would be a SIGBUS, not an error.
+// A page behind the end of the file would be a SIGBUS, not an error. Pages that a commit took and
+// gave back at once are not written, so that a healthy file may end before the last of them: the
+// end is missing only where it is in use.
 Status LmdbBackend::check_size() const {
   MDB_envinfo info{};
   MDB_stat stat{};
@@ -166,6 +196,11 @@ Status LmdbBackend::check_size() const {
   std::error_code failure;
   const auto size = std::filesystem::file_size(file(), failure);
   if (failure || size >= needed) return {};
+  std::filesystem::resize_file(file(), needed, failure);
+  if (failure) return std::unexpected(file_error(failure.value(), "enlarge", file()));
+  const auto first = (size + stat.ms_psize - 1) / stat.ms_psize;
+  if (count_free_pages(env_, first) == info.me_last_pgno + 1 - first) return {};
+  std::filesystem::resize_file(file(), size, failure);
   return fail(Code::store_corrupt, "'" + file().string() + "' has " + std::to_string(size) +
                                        " bytes of " + std::to_string(needed) +
                                        "; restore the store from a backup");
@@ -198,20 +233,18 @@ Status LmdbBackend::begin_read() {
 
 void LmdbBackend::end_read() {
   mdb_txn_reset(reader_);
-  if (touched_bytes_ < kTouchedBytes) return;
-  touched_bytes_ = 0;
-  drop_pages();
+  drop_pages(read_bytes_);
 }
 
 Result<std::optional<ByteView>> LmdbBackend::get(Table table, std::string_view key) {
   const auto dbi = tables_[index(table)];
-  if (dbi == kNoTable) return std::nullopt;
+  if (dbi == kNoTable) return no_table(table);
   auto name = value_of(key);
   MDB_val value{};
   const int rc = mdb_get(reader_, dbi, &name, &value);
   if (rc == MDB_NOTFOUND) return std::nullopt;
   if (rc != 0) return std::unexpected(error(rc, "read"));
-  touched_bytes_ += value.mv_size;
+  read_bytes_ += kBytesPerRead + value.mv_size;
   return view_of(value);
 }
 
@@ -232,7 +265,7 @@ Result<MDB_cursor*> LmdbBackend::cursor(Table table) {
 
 Result<std::optional<Backend::Entry>> LmdbBackend::next(Table table, std::string_view from,
                                                         bool inclusive) {
-  if (tables_[index(table)] == kNoTable) return std::nullopt;
+  if (tables_[index(table)] == kNoTable) return no_table(table);
   PEAT_TRY(auto* const cursor, this->cursor(table));
   auto& entry = cursors_[index(table)];
   auto key = value_of(from);
@@ -251,29 +284,23 @@ Result<std::optional<Backend::Entry>> LmdbBackend::next(Table table, std::string
   if (rc == MDB_NOTFOUND) return std::nullopt;
   if (rc != 0) return std::unexpected(error(rc, "read"));
   entry.key = text_of(key);
-  touched_bytes_ += value.mv_size;
+  read_bytes_ += value.mv_size;
   return Entry{text_of(key), view_of(value)};
 }
 
 // --- commits ------------------------------------------------------------------------------------
 
-int LmdbBackend::put_rows(MDB_txn* txn, const Rows& rows,
-                          std::array<MDB_dbi, kTableCount>& tables) const {
+int LmdbBackend::put_rows(MDB_txn* txn, const Rows& rows) const {
   for (std::size_t i = 0; i < kTableCount; ++i) {
-    const auto& values = rows[static_cast<Table>(i)];
-    if (values.empty()) continue;
-    if (tables[i] == kNoTable) {
-      const int rc = mdb_dbi_open(txn, kTableNames[i], MDB_CREATE, &tables[i]);
-      if (rc != 0) return rc;
-    }
-    for (const auto& [key, value] : values) {
+    for (const auto& [key, value] : rows[static_cast<Table>(i)]) {
+      if (tables_[i] == kNoTable) return MDB_NOTFOUND;
       auto name = value_of(key);
       int rc = 0;
       if (value) {
         auto content = value_of(as_text(*value));
-        rc = mdb_put(txn, tables[i], &name, &content, 0);
+        rc = mdb_put(txn, tables_[i], &name, &content, 0);
       } else {
-        rc = mdb_del(txn, tables[i], &name, nullptr);
+        rc = mdb_del(txn, tables_[i], &name, nullptr);
         if (rc == MDB_NOTFOUND) rc = 0;
       }
       if (rc != 0) return rc;
@@ -290,8 +317,7 @@ Status LmdbBackend::commit(const Rows& rows) {
   MDB_txn* txn = nullptr;
   int rc = mdb_txn_begin(env_, nullptr, 0, &txn);
   if (rc != 0) return commit_failed(rc);
-  auto tables = tables_;
-  rc = put_rows(txn, rows, tables);
+  rc = put_rows(txn, rows);
   if (rc != 0) {
     mdb_txn_abort(txn);
     return commit_failed(rc);
@@ -299,7 +325,8 @@ Status LmdbBackend::commit(const Rows& rows) {
   rc = mdb_txn_commit(txn);
   if (rc != 0) return commit_failed(rc);
   repeated_ = false;
-  tables_ = tables;
+  committed_bytes_ += rows.count() * kBytesPerWrite + rows.bytes();
+  drop_pages(committed_bytes_);
   MDB_envinfo info{};
   MDB_stat stat{};
   mdb_env_info(env_, &info);
@@ -330,6 +357,7 @@ Result<bool> LmdbBackend::recover() {
       const int rc = mdb_env_set_mapsize(env_, map_bytes_ * 2);
       if (rc != 0) return std::unexpected(error(rc, "enlarge the map of"));
       map_bytes_ = map_bytes_ * 2;
+      map_ = find_map(file());
       return true;
     }
     case Remedy::reopen:
@@ -358,10 +386,16 @@ Status LmdbBackend::close(std::uint64_t run) {
 
 // --- the rest -----------------------------------------------------------------------------------
 
-void LmdbBackend::drop_pages() {
-  const auto mapping = find_mapping(file());
-  if (mapping.size == 0) return;
-  ::madvise(reinterpret_cast<void*>(mapping.begin), mapping.size, MADV_DONTNEED);
+std::unexpected<Error> LmdbBackend::no_table(Table table) const {
+  return fail(Code::store_corrupt, "'" + file().string() + "' has no table '" + name(table) +
+                                       "'; restore the store from a backup");
+}
+
+// Given back while somebody reads them, pages come back from the page cache unchanged.
+void LmdbBackend::drop_pages(std::uint64_t& touched_bytes) const {
+  if (touched_bytes < kTouchedBytes) return;
+  touched_bytes = 0;
+  if (!map_.empty()) ::madvise(map_.data(), map_.size(), MADV_DONTNEED);
 }
 
 Error LmdbBackend::error(int rc, std::string_view doing) const {
@@ -372,6 +406,7 @@ Error LmdbBackend::error(int rc, std::string_view doing) const {
     case MDB_INVALID:
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
+    case MDB_NOTFOUND:
       return {Code::store_corrupt, message + "; restore the store from a backup"};
     case MDB_VERSION_MISMATCH:
       return {Code::store_too_new, message + "; use the version that wrote it"};

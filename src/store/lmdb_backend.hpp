@@ -14,9 +14,11 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -61,9 +63,10 @@ class LmdbBackend final : public Backend {
   void close_environment();
   Status usable() const;
   Result<MDB_cursor*> cursor(Table table);
-  int put_rows(MDB_txn* txn, const Rows& rows, std::array<MDB_dbi, kTableCount>& tables) const;
+  int put_rows(MDB_txn* txn, const Rows& rows) const;
+  std::unexpected<Error> no_table(Table table) const;
   Status commit_failed(int rc);
-  void drop_pages();
+  void drop_pages(std::uint64_t& touched_bytes) const;
   Error error(int rc, std::string_view doing) const;
   std::filesystem::path file() const;
 
@@ -87,7 +90,10 @@ class LmdbBackend final : public Backend {
   };
   std::array<TableCursor, kTableCount> cursors_;
   std::uint64_t read_ = 0;
-  std::uint64_t touched_bytes_ = 0;  // by reads, since pages were given back
+
+  std::span<std::byte> map_;           // of the data file, in this process
+  std::uint64_t read_bytes_ = 0;       // since pages were given back
+  std::uint64_t committed_bytes_ = 0;  // the same, of the pool
 };
 
 }  // namespace peat::store

@@ -129,6 +129,38 @@ TEST_F(OnDisk, ATruncatedFileIsRefusedInsteadOfACrashLater) {
   EXPECT_EQ(refused.error().code, Code::store_corrupt);
 }
 
+// LMDB does not write a page that one commit takes and gives back: the file ends before it.
+TEST_F(OnDisk, AFileThatEndsBeforeItsLastFreePageIsWhole) {
+  put(disk.open(), "roads:a", "1");
+  disk.close();
+  const auto file = disk.dir() / "peat.mdb";
+  const auto size = std::filesystem::file_size(file);
+  MDB_env* env = nullptr;
+  MDB_txn* txn = nullptr;
+  MDB_dbi table = 0;
+  ASSERT_EQ(mdb_env_create(&env), 0);
+  mdb_env_set_maxdbs(env, kTableCount);
+  ASSERT_EQ(mdb_env_open(env, file.c_str(), MDB_NOSUBDIR, 0600), 0);
+  ASSERT_EQ(mdb_txn_begin(env, nullptr, 0, &txn), 0);
+  ASSERT_EQ(mdb_dbi_open(txn, name(Table::bodies), 0, &table), 0);
+  std::string text = "temporary";
+  std::string large(300'000, 'x');
+  MDB_val key{text.size(), text.data()};
+  MDB_val value{large.size(), large.data()};
+  ASSERT_EQ(mdb_put(txn, table, &key, &value, 0), 0);
+  ASSERT_EQ(mdb_del(txn, table, &key, nullptr), 0);
+  ASSERT_EQ(mdb_txn_commit(txn), 0);
+  MDB_envinfo info{};
+  mdb_env_info(env, &info);
+  mdb_env_close(env);
+  ASSERT_LT(std::filesystem::file_size(file), (info.me_last_pgno + 1) * 4096) << size;
+  auto& store = disk.open();
+  EXPECT_EQ(content(store, "roads:a"), "1");
+  put(store, "roads:b", large);
+  disk.close();
+  EXPECT_EQ(content(disk.open(), "roads:b"), large);
+}
+
 TEST_F(OnDisk, ADirectoryThatCannotBeMadeIsNamed) {
   test::TestExecutor executor;
   SystemRandom random;
