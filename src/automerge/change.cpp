@@ -362,12 +362,11 @@ bool OpReader::next(OpView& op, OpId& id) {
   op.has_mark_name = mark_name_.next(op.mark_name);
   if (!op.has_mark_name) op.mark_name = {};
   good = good && read_value(op) && read_links(op, id) && check_shape(op);
-  if (!good && error_ && error_->code != Code::limit_exceeded) {
+  if (!good && !(error_ && error_->code == Code::limit_exceeded)) {
     // A column that ended or broke is the better explanation than the null it gave.
     auto first = std::move(error_);
     error_.reset();
     if (!column_failed()) error_ = std::move(first);
-    return false;
   }
   if (!good || column_failed()) return false;
   ++row_;
