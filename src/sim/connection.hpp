@@ -139,7 +139,7 @@ class SimConnection final : public transport::Connection,
   std::function<void()> accept_;
   std::map<transport::StreamId, Stream> streams_;
   std::set<transport::StreamId> ready_;
-  transport::StreamId last_served_ = 0;
+  transport::StreamId last_served_ = ~transport::StreamId{0};
   Credit credit_[2];
   std::uint64_t in_flight_ = 0;
   std::uint64_t sent_ = 0, send_limit_ = 0;           // connection window, outgoing

@@ -273,7 +273,7 @@ void Host::on_dial_arrived(const std::shared_ptr<Dial>& dial, HostId to) {
   }
   const bool too_many = slot.options.refuses_several_protocols && dial->alpns.size() > 1;
   if (alpn.empty() || too_many || !slot.host->accept_ || slot.host->shut_down_) {
-    refuse(Code::connection_refused, "no protocol in common with " + dial->address);
+    refuse(Code::protocol_refused, "no protocol in common with " + dial->address);
     return;
   }
   if (slot.options.refuse_dials > 0 && network_.world_.chance(slot.options.refuse_dials)) {

@@ -114,6 +114,7 @@ class ConnectorImpl final : public Connector, private LinkOwner {
     return out;
   }
   void get_or_connect(const EndpointId& id, Callback done) override;
+  void give_up(const EndpointId& id) override;
   void on_connected(std::function<void(AuthenticatedConnection)> handler) override {
     connected_ = std::move(handler);
   }
@@ -128,6 +129,8 @@ class ConnectorImpl final : public Connector, private LinkOwner {
   void fail_attempt(Peer& peer, Error error);
   // Ends the attempt of a peer that has become connected otherwise.
   void drop_attempt(Peer& peer);
+  // Takes the attempt away and closes its connection; the callbacks are the caller's to answer.
+  std::vector<Callback> end_attempt(Peer& peer, std::uint64_t code, std::string_view reason);
   void answer(std::vector<Callback> waiting, Result<AuthenticatedConnection> result);
 
   // --- accepting
@@ -302,10 +305,7 @@ void ConnectorImpl::on_dialled(const EndpointId& id, std::uint64_t number,
     prove(peer, peer.attempt->link);
     return;
   }
-  const auto code = result.error().code;
-  const bool refused =
-      code != Code::timeout && code != Code::unreachable && code != Code::wrong_peer;
-  if (refused && peer.attempt->offers_pair) {
+  if (result.error().code == Code::protocol_refused && peer.attempt->offers_pair) {
     peer.takes_old_alone = true;
     peer.attempt->offers_pair = false;
     dial(id, peer);
@@ -331,27 +331,34 @@ void ConnectorImpl::prove(Peer& peer, const std::shared_ptr<PeerLink>& link) {
   link->prove_as_dialler(security::FormationDialler(executor_.now().mono, ends, variant, options));
 }
 
-void ConnectorImpl::fail_attempt(Peer& peer, Error error) {
+std::vector<SyncTransport::Callback> ConnectorImpl::end_attempt(Peer& peer, std::uint64_t code,
+                                                                std::string_view reason) {
   auto attempt = std::move(*peer.attempt);
   peer.attempt.reset();
   executor_.cancel(attempt.deadline);
-  if (attempt.link) attempt.link->give_way(0, "no longer needed");
+  if (attempt.link && attempt.link != peer.live) attempt.link->give_way(code, reason);
+  return std::move(attempt.waiting);
+}
+
+void ConnectorImpl::fail_attempt(Peer& peer, Error error) {
+  auto waiting = end_attempt(peer, 0, "no longer needed");
   // What was learnt may be out of date: begin anew next time.
   peer.takes_old_alone = false;
   peer.variant.reset();
   ++peer.failures;
   peer.last_error = error.message;
-  answer(std::move(attempt.waiting), std::unexpected(std::move(error)));
+  answer(std::move(waiting), std::unexpected(std::move(error)));
 }
 
 void ConnectorImpl::drop_attempt(Peer& peer) {
-  auto attempt = std::move(*peer.attempt);
-  peer.attempt.reset();
-  executor_.cancel(attempt.deadline);
-  if (attempt.link && attempt.link != peer.live) {
-    attempt.link->give_way(kClosingOutgoing, "conflict_accept_closing_outgoing");
-  }
-  answer(std::move(attempt.waiting), peer.connection);
+  answer(end_attempt(peer, kClosingOutgoing, "conflict_accept_closing_outgoing"), peer.connection);
+}
+
+void ConnectorImpl::give_up(const EndpointId& id) {
+  const auto found = peers_.find(id);
+  if (found == peers_.end() || !found->second.attempt) return;
+  answer(end_attempt(found->second, 0, "no longer needed"),
+         fail(Code::cancelled, "the connection to peer " + id.short_form() + " was given up"));
 }
 
 // --- accepting ---------------------------------------------------------------------------------

@@ -119,6 +119,9 @@ class SyncTransport {
   // The live connection, or dials and authenticates. Concurrent calls for one peer share one
   // attempt. Code::unreachable if no address is known and the peer has not dialled us.
   virtual void get_or_connect(const EndpointId& peer, Callback done) = 0;
+  // Nobody waits for this peer any more: an attempt under way is given up, its callbacks end with
+  // Code::cancelled. A live connection is left alone.
+  virtual void give_up(const EndpointId& peer) = 0;
   // Called for every connection that became a peer's live one, dialled or accepted, before any
   // get_or_connect callback for it. Take its events with connection->set_handler at once: they
   // are held until then. A connection that replaces another ends the other's events.

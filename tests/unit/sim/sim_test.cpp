@@ -267,7 +267,7 @@ TEST(Network, DialsFailAsTheyDoInTheField) {
   EXPECT_EQ(pair.error->code, Code::wrong_peer);
   pair.dial(id_of(2), {"y"});
   pair.world.run_for(seconds(1));
-  EXPECT_EQ(pair.error->code, Code::connection_refused);
+  EXPECT_EQ(pair.error->code, Code::protocol_refused);
   pair.network.cut(0, 1);
   pair.dial();
   pair.world.run_for(seconds(11));
