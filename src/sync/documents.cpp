@@ -2,6 +2,7 @@
 #include "sync/documents.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/encoding.hpp"
@@ -159,6 +160,25 @@ Status DocumentsImpl::check(std::string_view key, const Precondition& preconditi
   return {};
 }
 
+// Stamps go on from what they follow: see the guard in documents.hpp.
+Result<std::int64_t> DocumentsImpl::commit_time(std::string_view key) const {
+  const auto now = executor_.now().wall.seconds();
+  PEAT_TRY(const auto buried, store_.tombstone(key));
+  if (!buried) return now;
+  return std::max(now, static_cast<std::int64_t>(buried->tombstone.deleted_at_ms / 1000) + 1);
+}
+
+std::uint64_t DocumentsImpl::deletion_time(std::string_view key) {
+  constexpr auto kLast = std::numeric_limits<std::int64_t>::max() / 1000;  // peers stamp anything
+  auto time = executor_.now().wall.ms;
+  if (const auto document = open_document(key); document && *document != nullptr) {
+    for (const auto& change : (*document)->changes()) {
+      time = std::max(time, std::min(change.time, kLast) * 1000);
+    }
+  }
+  return static_cast<std::uint64_t>(time);
+}
+
 // A re-created document begins a new history. Its actor must not repeat sequence numbers of the
 // deleted one, because peers that still hold that would see an actor contradict itself.
 Result<automerge::ActorId> DocumentsImpl::actor_for(std::string_view key) const {
@@ -184,8 +204,9 @@ Result<WriteResult> DocumentsImpl::edit(std::string_view key, const Precondition
   PEAT_TRY(auto actor, actor_for(key));
   PEAT_TRY_VOID(document.set_actor(std::move(actor)));
 
+  PEAT_TRY(const auto time, commit_time(key));
   const automerge::CommitOptions options{
-      .time = executor_.now().wall.seconds(), .message = {}, .allow_empty = false};
+      .time = time, .message = {}, .allow_empty = false};
   auto edited = change(document, options);
   if (edited && !*edited && before.empty()) edited = commit_empty(document, options);
   if (!edited) {
@@ -230,7 +251,7 @@ Result<WriteResult> DocumentsImpl::erase(std::string_view key, std::optional<std
   const auto parts = *split_key(key);
   wire::Tombstone tombstone{.collection = std::string(parts.collection),
                             .id = std::string(parts.id),
-                            .deleted_at_ms = static_cast<std::uint64_t>(executor_.now().wall.ms),
+                            .deleted_at_ms = deletion_time(key),
                             .lamport = lamport_ + 1,
                             .deleted_by = options_.node_id,
                             .reason = std::move(reason).value_or(""),

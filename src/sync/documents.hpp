@@ -6,18 +6,22 @@
 //
 // The guard. A tombstone's identity is (lamport, deleted_at, deleted_by). A document that exists
 // beside a stored tombstone was re-created after it; that tombstone is its *epoch*. What a peer
-// sends is judged by the epoch the peer gives for that key (peers of `cap/automerge/1` know none):
+// sends is judged by the epoch that the peer gives for the key:
 //   - not older than our tombstone: applied;
 //   - older, and we hold a re-created document: applied as far as every change stands on what is
 //     here; a change without dependencies that is new here belongs to the deleted document, and
 //     refuses the whole message;
 //   - older, and we hold nothing: refused; in an update-wins collection (modes.hpp) applied if the
-//     result survives the tombstone.
+//     result survives the tombstone;
+//   - unknown (`cap/automerge/1` has no epochs), and we hold nothing: applied if every change
+//     without dependencies is stamped later than the deletion. This tells a re-created document
+//     from the deleted one whatever the clocks say, because a deletion is never stamped earlier
+//     than what it deletes, nor a re-creation earlier than the second after the deletion.
 // A refused peer has not heard of the deletion: send it our tombstone.
 //
 // Update wins. A document survives a tombstone if it holds a change that the deletion had not
-// seen: where the deleted heads are recorded (the deleter), a change that is not among their
-// ancestors; elsewhere a change committed in a later second than the deletion. The verdict may
+// seen: at the deleter, which has its heads on record, a change that is not among their ancestors;
+// elsewhere a change committed in a later second than the deletion. The verdict may
 // differ between nodes for a while; one node that keeps the document is enough, because it then
 // sends it behind the tombstone's epoch, which every node accepts.
 //

@@ -19,6 +19,7 @@ enum class Guard : std::uint8_t {
   open,         // no tombstone of ours is newer than what the peer knows
   descendants,  // only what stands on the document that is here
   survivors,    // update wins: only what survives the tombstone
+  reborn,       // only what began after the deletion
   closed,       // refused unread
 };
 
@@ -76,20 +77,25 @@ class DocumentsImpl final : public Documents {
   Result<WriteResult> edit(std::string_view key, const Precondition& precondition,
                            const Edit& change);
   Status check(std::string_view key, const Precondition& precondition) const;
+  Result<std::int64_t> commit_time(std::string_view key) const;
+  std::uint64_t deletion_time(std::string_view key);
   Result<automerge::ActorId> actor_for(std::string_view key) const;
   Error quarantine(std::string_view key, const Error& cause);
   Status bury(std::string key, wire::Tombstone tombstone, automerge::Heads deleted_heads,
               const store::Origin& origin, bool keep_document);
   void note_lamport(store::WriteBatch& batch, std::uint64_t lamport);
 
-  Result<Guard> guard(std::string_view key, const Epoch& epoch) const;
+  // nullopt: the peer knows no epochs.
+  Result<Guard> guard(std::string_view key, const std::optional<Epoch>& epoch) const;
   Result<RemoteResult> merge(std::string_view key, Guard guard, const EndpointId& from,
                              const Merge& apply);
   // Whether what `document` gained since `before` may stay.
   Result<bool> allowed(std::string_view key, Guard guard, const automerge::Document& document,
                        const automerge::Heads& before) const;
-  bool survives(std::string_view key, const wire::Tombstone& tombstone,
-                const automerge::Heads& deleted_heads, const automerge::Document& document) const;
+  bool survives(std::string_view key, const store::TombstoneRecord& buried,
+                const automerge::Document& document) const;
+  Result<RemoteResult> apply_chunks(std::string_view key, const std::optional<Epoch>& epoch,
+                                    ByteView changes, const EndpointId& from);
   Result<RemoteResult> unchanged(std::string_view key, bool refused) const;
 
   // Writes what `open` has beyond `before` (empty: the store has no such document).

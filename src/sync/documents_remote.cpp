@@ -102,7 +102,7 @@ Result<std::optional<Bytes>> DocumentsImpl::sync_message(std::string_view key,
 
 // --- receiving ---------------------------------------------------------------------------------
 
-Result<Guard> DocumentsImpl::guard(std::string_view key, const Epoch& epoch) const {
+Result<Guard> DocumentsImpl::guard(std::string_view key, const std::optional<Epoch>& epoch) const {
   const auto parts = split_key(key);
   if (!parts) {
     return fail(Code::malformed,
@@ -110,16 +110,17 @@ Result<Guard> DocumentsImpl::guard(std::string_view key, const Epoch& epoch) con
   }
   PEAT_TRY(const auto buried, store_.tombstone(key));
   const auto ours = buried ? epoch_of(buried->tombstone) : Epoch{};
-  if (epoch > ours) {
+  if (epoch && *epoch > ours) {
     return fail(Code::malformed, "document '" + std::string(key) +
                                      "': stands behind a deletion that was not sent first");
   }
   if (!buried || epoch == ours) return Guard::open;
   PEAT_TRY(const auto heads, store_.heads(key));
   if (heads) return Guard::descendants;
-  return options_.modes.deletion_rule(parts->collection) == DeletionRule::update_wins
-             ? Guard::survivors
-             : Guard::closed;
+  if (options_.modes.deletion_rule(parts->collection) == DeletionRule::update_wins) {
+    return Guard::survivors;
+  }
+  return epoch ? Guard::closed : Guard::reborn;
 }
 
 Result<RemoteResult> DocumentsImpl::unchanged(std::string_view key, bool refused) const {
@@ -131,26 +132,26 @@ Result<bool> DocumentsImpl::allowed(std::string_view key, Guard guard,
                                     const automerge::Document& document,
                                     const automerge::Heads& before) const {
   if (guard == Guard::open) return true;
-  if (guard == Guard::survivors) {
-    PEAT_TRY(const auto buried, store_.tombstone(key));
-    return !buried || survives(key, buried->tombstone, buried->deleted_heads, document);
-  }
+  PEAT_TRY(const auto buried, store_.tombstone(key));
+  if (!buried) return true;
+  if (guard == Guard::survivors) return survives(key, *buried, document);
+  const auto deleted_at = static_cast<std::int64_t>(buried->tombstone.deleted_at_ms / 1000);
   return std::ranges::none_of(document.hashes_since(before), [&](const auto& hash) {
-    return document.change(hash)->deps.empty();
+    const auto change = document.change(hash);
+    return change->deps.empty() && (guard == Guard::descendants || change->time <= deleted_at);
   });
 }
 
-bool DocumentsImpl::survives(std::string_view key, const wire::Tombstone& tombstone,
-                             const automerge::Heads& deleted_heads,
+bool DocumentsImpl::survives(std::string_view key, const store::TombstoneRecord& buried,
                              const automerge::Document& document) const {
   const auto parts = split_key(key);
   if (options_.modes.deletion_rule(parts->collection) != DeletionRule::update_wins) return false;
-  const bool comparable =
-      !deleted_heads.empty() && std::ranges::all_of(deleted_heads, [&](const auto& hash) {
-        return document.has_change(hash);
-      });
-  if (comparable) return !document.hashes_since(deleted_heads).empty();
-  const auto deleted_at = static_cast<std::int64_t>(tombstone.deleted_at_ms / 1000);
+  const auto& seen = buried.deleted_heads;
+  const bool ours = !buried.origin && !seen.empty();
+  if (ours && std::ranges::all_of(seen, [&](const auto& h) { return document.has_change(h); })) {
+    return !document.hashes_since(seen).empty();
+  }
+  const auto deleted_at = static_cast<std::int64_t>(buried.tombstone.deleted_at_ms / 1000);
   return std::ranges::any_of(document.changes(),
                              [&](const auto& change) { return change.time > deleted_at; });
 }
@@ -192,8 +193,9 @@ Result<RemoteResult> DocumentsImpl::merge(std::string_view key, Guard guard, con
   return result;
 }
 
-Result<RemoteResult> DocumentsImpl::apply_changes(std::string_view key, const Epoch& epoch,
-                                                  ByteView changes, const EndpointId& from) {
+Result<RemoteResult> DocumentsImpl::apply_chunks(std::string_view key,
+                                                 const std::optional<Epoch>& epoch,
+                                                 ByteView changes, const EndpointId& from) {
   PEAT_TRY(const auto guarded, guard(key, epoch));
   if (guarded == Guard::closed || changes.empty()) {
     return unchanged(key, guarded == Guard::closed);
@@ -204,15 +206,20 @@ Result<RemoteResult> DocumentsImpl::apply_changes(std::string_view key, const Ep
   });
 }
 
+Result<RemoteResult> DocumentsImpl::apply_changes(std::string_view key, const Epoch& epoch,
+                                                  ByteView changes, const EndpointId& from) {
+  return apply_chunks(key, epoch, changes, from);
+}
+
 Result<RemoteResult> DocumentsImpl::apply_snapshot(std::string_view key, ByteView saved,
                                                    const EndpointId& from) {
-  return apply_changes(key, Epoch{}, saved, from);
+  return apply_chunks(key, std::nullopt, saved, from);
 }
 
 Result<RemoteResult> DocumentsImpl::apply_sync_message(std::string_view key,
                                                        automerge::SyncState& state,
                                                        ByteView message, const EndpointId& from) {
-  PEAT_TRY(const auto guarded, guard(key, Epoch{}));
+  PEAT_TRY(const auto guarded, guard(key, std::nullopt));
   if (guarded == Guard::closed) return unchanged(key, true);
   auto next = state;
   PEAT_TRY(auto result, merge(key, guarded, from, [&](automerge::Document& document) -> Status {
@@ -241,9 +248,9 @@ Result<bool> DocumentsImpl::apply_tombstone(const wire::Tombstone& tombstone,
   bool keep = false;
   if (options_.modes.deletion_rule(parts->collection) == DeletionRule::update_wins) {
     PEAT_TRY(const auto* document, open_document(key));
-    keep = document != nullptr && survives(key, tombstone, {}, *document);
+    const store::TombstoneRecord buried{tombstone, {}, 0, from};
+    keep = document != nullptr && survives(key, buried, *document);
   }
-  // No deleted heads: the deleter may have seen changes that are not here.
   PEAT_TRY_VOID(bury(key, tombstone, {}, from, keep));
   return true;
 }

@@ -1,0 +1,152 @@
+#include "sync/coordinator.hpp"
+
+#include <map>
+#include <optional>
+#include <utility>
+
+namespace peat::sync {
+namespace {
+
+// A session, and the notice when its channel is gone for good.
+class OwnedSession final : public ChannelListener {
+ public:
+  OwnedSession(SyncChannel& channel, SessionContext context, std::function<void()> closed,
+               std::function<void(bool)> on_peer)
+      : channel_(channel),
+        session_(channel, std::move(context)),
+        closed_(std::move(closed)),
+        on_peer_(std::move(on_peer)) {}
+  ~OwnedSession() override {
+    if (open_) channel_.set_listener(nullptr);
+  }
+  OwnedSession(const OwnedSession&) = delete;
+  OwnedSession& operator=(const OwnedSession&) = delete;
+
+  PeerSession& session() { return session_; }
+  const PeerSession& session() const { return session_; }
+
+  void on_connected(SyncChannel& channel) override {
+    session_.on_connected(channel);
+    on_peer_(true);
+  }
+  void on_disconnected(SyncChannel& channel) override {
+    session_.on_disconnected(channel);
+    on_peer_(false);
+  }
+  void on_frame(SyncChannel& channel, wire::Frame frame) override {
+    session_.on_frame(channel, std::move(frame));
+  }
+  void on_native(SyncChannel& channel, wire::NativeFrame frame) override {
+    session_.on_native(channel, std::move(frame));
+  }
+  void on_wants_data(SyncChannel& channel) override { session_.on_wants_data(channel); }
+  void on_closed(SyncChannel& channel) override {
+    session_.on_closed(channel);
+    open_ = false;
+    on_peer_(false);
+    closed_();
+  }
+
+ private:
+  SyncChannel& channel_;
+  PeerSession session_;
+  std::function<void()> closed_;
+  std::function<void(bool)> on_peer_;
+  bool open_ = true;
+};
+
+class CoordinatorImpl final : public Coordinator {
+ public:
+  CoordinatorImpl(Documents& documents, SyncChannelManager& channels, Executor& executor,
+                  Options options, FeedLines lines)
+      : documents_(documents),
+        channels_(channels),
+        executor_(executor),
+        options_(std::move(options)),
+        lines_(std::move(lines)) {
+    observer_ = documents_.store().subscribe([this](const auto& event) { on_change(event); });
+    channels_.set_listener_factory([this](SyncChannel& channel) { return listener(channel); });
+  }
+
+  ~CoordinatorImpl() override {
+    channels_.set_listener_factory({});
+    documents_.store().unsubscribe(observer_);
+  }
+
+  std::vector<SessionStatus> status() const override {
+    std::vector<SessionStatus> out;
+    for (const auto& [peer, owned] : sessions_) out.push_back(owned->session().status());
+    return out;
+  }
+
+  std::optional<SessionStatus> status(const EndpointId& peer) const override {
+    const auto found = sessions_.find(peer);
+    if (found == sessions_.end()) return std::nullopt;
+    return found->second->session().status();
+  }
+
+ private:
+  ChannelListener* listener(SyncChannel& channel) {
+    const auto peer = channel.peer_id();
+    const auto number = ++next_number_;
+    SessionContext context{documents_, lines_, executor_, options_.node_id, options_.limits};
+    auto owned = std::make_unique<OwnedSession>(
+        channel, std::move(context), [this, peer, number] { release(peer, number); },
+        [this, peer](bool connected) {
+          if (options_.on_peer) {
+            options_.on_peer(peer, connected);
+          }
+        });
+    auto* listener = owned.get();
+    numbers_[peer] = number;
+    sessions_[peer] = std::move(owned);
+    return listener;
+  }
+
+  // The session is in the middle of hearing of it: later.
+  void release(const EndpointId& peer, std::uint64_t number) {
+    executor_.post([this, alive = std::weak_ptr(alive_), peer, number] {
+      if (alive.expired() || numbers_[peer] != number) return;
+      sessions_.erase(peer);
+      numbers_.erase(peer);
+    });
+  }
+
+  void on_change(const store::ChangeEvent& event) {
+    for (auto& [peer, owned] : sessions_) owned->session().on_change(event);
+    if (pump_posted_) return;
+    pump_posted_ = true;
+    executor_.post([this, alive = std::weak_ptr(alive_)] {
+      if (!alive.expired()) pump();
+    });
+  }
+
+  void pump() {
+    pump_posted_ = false;
+    for (auto& [peer, owned] : sessions_) owned->session().pump();
+  }
+
+  Documents& documents_;
+  SyncChannelManager& channels_;
+  Executor& executor_;
+  Options options_;
+  FeedLines lines_;
+  std::uint64_t observer_ = 0;
+  std::map<EndpointId, std::unique_ptr<OwnedSession>> sessions_;
+  std::map<EndpointId, std::uint64_t> numbers_;  // tells a peer's new session from its old one
+  std::uint64_t next_number_ = 0;
+  bool pump_posted_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Coordinator>> Coordinator::create(Documents& documents,
+                                                         SyncChannelManager& channels,
+                                                         Executor& executor, Options options) {
+  PEAT_TRY(auto lines, FeedLines::open(documents.store()));
+  return std::make_unique<CoordinatorImpl>(documents, channels, executor, std::move(options),
+                                           std::move(lines));
+}
+
+}  // namespace peat::sync

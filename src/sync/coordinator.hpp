@@ -1,0 +1,44 @@
+// The coordinator: from a store and its channels to a mesh that agrees.
+//
+// It makes a session for every channel of the manager, tells each session of every change of the
+// store (local, or received from a third peer: A→B→C relays, F21) and lets them speak, at most once
+// per turn of the loop. It decides nothing about documents; that is Documents' and the sessions'.
+//
+// Threading: the loop. Lifetime: documents, manager and executor outlive it; destroying it detaches
+// from the channels, which stay.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/executor.hpp"
+#include "base/limits.hpp"
+#include "peat/error.hpp"
+#include "sync/channel.hpp"
+#include "sync/documents.hpp"
+#include "sync/session.hpp"
+
+namespace peat::sync {
+
+class Coordinator {
+ public:
+  struct Options {
+    std::string node_id;
+    Limits limits;
+    // Told when a peer's channel has a live connection, and when that is gone.
+    std::function<void(const EndpointId& peer, bool connected)> on_peer;
+  };
+  // Installs itself as the manager's listener factory: create it before the first channel.
+  static Result<std::unique_ptr<Coordinator>> create(Documents& documents,
+                                                     SyncChannelManager& channels,
+                                                     Executor& executor, Options options);
+  virtual ~Coordinator() = default;
+
+  // Every peer with a channel, ordered by id.
+  virtual std::vector<SessionStatus> status() const = 0;
+  virtual std::optional<SessionStatus> status(const EndpointId& peer) const = 0;
+};
+
+}  // namespace peat::sync

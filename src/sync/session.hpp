@@ -1,0 +1,101 @@
+// A peer's session: what is said to one peer about documents, over one channel.
+//
+// A session is a state machine that hears its channel (ChannelListener) and the store (on_change)
+// and speaks when the channel wants data. It does no I/O, asks no clock for a decision and keeps
+// no queue of messages: it holds a cursor in the store's change feed plus bounded sets of keys,
+// and makes each message when it can leave (design rule 3). A set that is full falls back to the
+// cursor; nothing is dropped by it.
+//
+// Both sides push, whoever dialled (F5). A change is never sent back to where it came from; a
+// converged pair is silent. An error of one document is counted against that document and
+// skipped; the session goes on (F4).
+//
+// On `cap/automerge/1` (session_old.hpp): tombstones first, then a sync message or a snapshot for
+// every document, on every connect; Automerge's shared heads are kept in the store per peer and
+// document. On `peat/sync/2` (session_native.hpp): hello, then the feed from where the peer
+// durably is.
+//
+// Threading: the loop. Cost: memory is bounded by the limits `sync_*` (base/limits.def) and does
+// not grow with the corpus. Lifetime: the session must outlive its channel or be detached.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/executor.hpp"
+#include "base/limits.hpp"
+#include "peat/ids.hpp"
+#include "store/document_store.hpp"
+#include "sync/channel.hpp"
+#include "sync/documents.hpp"
+#include "sync/session_feed.hpp"
+
+namespace peat::sync {
+
+struct SessionContext {
+  Documents& documents;
+  const FeedLines& lines;    // of documents.store()
+  const Executor& executor;  // its clock alone, for time stamps that inform
+  std::string node_id;
+  Limits limits;
+};
+
+// Something about one document that could not be done, and why.
+struct DocumentFault {
+  std::string key;
+  Error error;
+};
+
+struct SessionStatus {
+  EndpointId peer;
+  bool connected = false;
+  Dialect dialect = Dialect::native;
+  store::Seq sent = 0;      // our feed is sent up to here
+  store::Seq acked = 0;     // and is on the peer's disk up to here (native dialect)
+  store::Seq last_seq = 0;  // end of our feed; last_seq - acked is the lag
+  store::Seq received = 0;  // the peer's feed is here up to there, durably (native dialect)
+  std::uint64_t documents_sent = 0;
+  std::uint64_t documents_received = 0;  // that brought something new
+  std::uint64_t tombstones_sent = 0;
+  std::uint64_t tombstones_received = 0;  // that were new
+  std::uint64_t refused = 0;              // held back by our tombstones
+  std::uint64_t poison = 0;               // documents skipped for an error of theirs
+  std::uint64_t violations = 0;           // messages that broke the protocol, skipped
+  std::vector<DocumentFault> faults;      // the last sync_faults of them
+};
+
+class DialectSession;
+struct SessionCounters;
+
+class PeerSession final : public ChannelListener {
+ public:
+  PeerSession(SyncChannel& channel, SessionContext context);
+  ~PeerSession() override;
+  PeerSession(const PeerSession&) = delete;
+  PeerSession& operator=(const PeerSession&) = delete;
+
+  // The store changed. Notes it and sends nothing: call pump afterwards.
+  void on_change(const store::ChangeEvent& event);
+  // Sends while the channel wants data and there is something to say.
+  void pump();
+  SessionStatus status() const;
+
+  void on_connected(SyncChannel&) override;
+  void on_disconnected(SyncChannel&) override;
+  void on_frame(SyncChannel&, wire::Frame frame) override;
+  void on_native(SyncChannel&, wire::NativeFrame frame) override;
+  void on_wants_data(SyncChannel&) override;
+  void on_closed(SyncChannel&) override;
+
+ private:
+  SyncChannel* channel_;  // nullptr once closed
+  const EndpointId peer_;
+  SessionContext context_;
+  std::unique_ptr<SessionCounters> counters_;
+  std::unique_ptr<DialectSession> dialect_;  // of the live connection
+  Dialect last_dialect_ = Dialect::native;
+};
+
+}  // namespace peat::sync

@@ -1,0 +1,84 @@
+#include "sync/session_feed.hpp"
+
+#include <algorithm>
+
+#include "base/reader.hpp"
+
+namespace peat::sync {
+namespace {
+
+constexpr std::string_view kLinesName = "sync.lines";
+constexpr std::size_t kLinesKept = 32;  // lives of a store that crashes daily for a month
+
+std::string position_name(const EndpointId& peer) { return "sync.from." + peer.to_string(); }
+
+Result<wire::Resume> read_place(Reader& reader, std::string_view what) {
+  wire::Resume place;
+  PEAT_TRY(const auto id, reader.take(place.store_id.size(), what));
+  std::ranges::copy(id, place.store_id.begin());
+  PEAT_TRY(place.position, reader.u64be(what));
+  return place;
+}
+
+void put_place(Writer& writer, const store::StoreId& id, store::Seq position) {
+  writer.bytes(id);
+  writer.u64be(position);
+}
+
+}  // namespace
+
+Result<FeedLines> FeedLines::open(store::DocumentStore& store) {
+  FeedLines lines(store);
+  PEAT_TRY(const auto known, store.meta(kLinesName));
+  if (known) {
+    Reader reader(*known);
+    while (!reader.done()) {
+      PEAT_TRY(const auto place, read_place(reader, "the former feeds of the store"));
+      lines.former_.push_back({place.store_id, place.position});
+    }
+  }
+  const auto& now = store.incarnation().store_id;
+  if (!lines.former_.empty() && lines.former_.back().id == now) {
+    lines.former_.pop_back();
+    return lines;
+  }
+  // The newest known life ended where this one found the feed.
+  if (!lines.former_.empty()) lines.former_.back().end = store.last_seq();
+  if (lines.former_.size() >= kLinesKept) lines.former_.erase(lines.former_.begin());
+  Bytes value;
+  Writer writer(value);
+  for (const auto& line : lines.former_) put_place(writer, line.id, line.end);
+  put_place(writer, now, 0);
+  store::WriteBatch batch;
+  batch.put_meta(std::string(kLinesName), std::move(value));
+  PEAT_TRY_VOID(store.write(std::move(batch)));
+  return lines;
+}
+
+store::Seq FeedLines::resume_point(const wire::Resume& resume) const {
+  if (resume.store_id == store_->incarnation().store_id) {
+    return std::min(resume.position, store_->last_seq());
+  }
+  const auto found = std::ranges::find(former_, resume.store_id, &Line::id);
+  return found == former_.end() ? 0 : std::min(resume.position, found->end);
+}
+
+Result<wire::Resume> load_position(const store::DocumentStore& store, const EndpointId& peer) {
+  PEAT_TRY(const auto value, store.meta(position_name(peer)));
+  if (!value) return wire::Resume{};
+  Reader reader(*value);
+  return read_place(reader, "the position in a peer's feed");
+}
+
+Status save_position(store::DocumentStore& store, const EndpointId& peer,
+                     const wire::Resume& position) {
+  Bytes value;
+  Writer writer(value);
+  put_place(writer, position.store_id, position.position);
+  store::WriteBatch batch;
+  batch.put_meta(position_name(peer), std::move(value));
+  PEAT_TRY_VOID(store.write(std::move(batch)));
+  return {};
+}
+
+}  // namespace peat::sync

@@ -1,0 +1,51 @@
+// Places in change feeds: which of our old ones still mean something, and how far we hold a peer's.
+//
+// A feed position is valid for one store id. After an unclean stop the store goes on under a new
+// id, and its positions continue above all that were ever used (store/document_store.hpp). A
+// position that a peer holds of a former id of this very store is therefore still good up to the
+// place where that life ended; positions of ids unknown here are not.
+//
+// In the store's meta: "sync.lines" := line*, line := 16-byte id, u64be end; newest last.
+// "sync.from.<peer>" := 16-byte id of the peer's store, u64be position: up to there the peer's
+// feed is in this store. It is written after the documents it speaks for, so that it cannot
+// become durable before them.
+//
+// Threading: the loop.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "peat/error.hpp"
+#include "peat/ids.hpp"
+#include "store/document_store.hpp"
+#include "wire/native.hpp"
+
+namespace peat::sync {
+
+class FeedLines {
+ public:
+  // Reads the former lives and notes the present one if it is new.
+  static Result<FeedLines> open(store::DocumentStore& store);
+
+  // Where to go on for a peer that says it holds our feed up to `resume`: 0 for the beginning.
+  store::Seq resume_point(const wire::Resume& resume) const;
+
+ private:
+  struct Line {
+    store::StoreId id{};
+    store::Seq end = 0;
+  };
+
+  explicit FeedLines(const store::DocumentStore& store) : store_(&store) {}
+
+  const store::DocumentStore* store_;
+  std::vector<Line> former_;
+};
+
+Result<wire::Resume> load_position(const store::DocumentStore& store, const EndpointId& peer);
+Status save_position(store::DocumentStore& store, const EndpointId& peer,
+                     const wire::Resume& position);
+
+}  // namespace peat::sync

@@ -1,0 +1,292 @@
+// The sending half. What comes in: session_native_receive.cpp.
+#include "sync/session_native.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace peat::sync {
+namespace {
+
+// A frame is closed when it has this much: large enough to cost little per document, small enough
+// that a receiver's loop takes it in a few milliseconds.
+constexpr std::size_t kFrameBytes = 128U << 10;
+constexpr std::size_t kFrameEntries = 512;
+constexpr std::size_t kOffersOpen = 4;
+constexpr std::size_t kRowsPerLook = 256;
+// Rows that the peer does not need to see move our position silently; it is stated after so many.
+constexpr store::Seq kSilentRows = 512;
+// Farther behind the feed's end than this, a new change goes out ahead of its turn.
+constexpr store::Seq kUrgentDistance = 64;
+
+}  // namespace
+
+bool NativeSession::Load::full() const {
+  return bytes >= kFrameBytes || changes.documents.size() >= kFrameEntries ||
+         heads.documents.size() >= kFrameEntries || tombstones.tombstones.size() >= kFrameEntries;
+}
+
+bool NativeSession::Load::empty() const {
+  return changes.documents.empty() && heads.documents.empty() && tombstones.tombstones.empty();
+}
+
+NativeSession::NativeSession(SyncChannel& channel, const SessionContext& context,
+                             SessionCounters& counters, std::function<void()> wake)
+    : channel_(channel),
+      context_(context),
+      counters_(counters),
+      store_(context.documents.store()),
+      peer_(channel.peer_id()),
+      wake_(std::move(wake)),
+      urgent_(context.limits.sync_urgent_keys),
+      known_(context.limits.sync_known_heads),
+      told_(context.limits.sync_known_heads),
+      retry_(context.limits.sync_needs) {}
+
+void NativeSession::on_change(const store::ChangeEvent& event) {
+  if (event.origin == peer_ || !hello_) return;
+  // What does not fit waits for the cursor.
+  if (!offers_.empty() || event.seq - cursor_ > kUrgentDistance) urgent_.push(event.key);
+}
+
+wire::Hello NativeSession::make_hello() const {
+  auto hello = wire::make_hello(context_.limits);
+  hello.store_id = store_.incarnation().store_id;
+  hello.incarnation = store_.incarnation().run;
+  hello.wall_clock_ms = static_cast<std::uint64_t>(context_.executor.now().wall.ms);
+  hello.last_position = store_.last_seq();
+  hello.document_count = store_.count();
+  hello.resume = counters_.held;
+  hello.node_id = context_.node_id;
+  return hello;
+}
+
+bool NativeSession::send_next() {
+  if (ready_.empty()) {
+    auto frame = next_frame();
+    if (!frame) return false;
+    ready_.push_front(std::move(*frame));
+  }
+  const auto sent = channel_.send_native(ready_.front());
+  if (!sent) {
+    if (sent.error().code != Code::limit_exceeded) return false;
+    counters_.fault("", sent.error(), context_.limits);
+  }
+  ready_.pop_front();
+  return true;
+}
+
+// Answers before news, news before bulk.
+std::optional<wire::NativeFrame> NativeSession::next_frame() {
+  if (!hello_sent_) {
+    hello_sent_ = true;
+    return make_hello();
+  }
+  if (!hello_ || ended_) return std::nullopt;
+  if (pong_) return wire::Pong{*std::exchange(pong_, std::nullopt)};
+  if (durable_ > acked_) {
+    acked_ = durable_;
+    return wire::DurableAck{acked_, {}};
+  }
+  if (!needs_.empty()) {
+    auto need = std::move(needs_.front());
+    needs_.pop_front();
+    return need;
+  }
+  if (fill_urgent() || fill_asked() || fill_from_feed()) {
+    auto frame = std::move(ready_.front());
+    ready_.pop_front();
+    return frame;
+  }
+  const bool first = !caught_up_ && offers_.empty();
+  if (first) caught_up_ = true;
+  if (given() > stated_ && (first || given() - stated_ >= kSilentRows)) {
+    return wire::FeedDone{take_position()};
+  }
+  return std::nullopt;
+}
+
+// --- positions ----------------------------------------------------------------------------------
+
+// Up to here the peer has been given everything, once what is `ready_` has left.
+store::Seq NativeSession::given() const {
+  return offers_.empty() ? cursor_ : offers_.front().before;
+}
+
+store::Seq NativeSession::take_position() {
+  const auto position = given();
+  if (position <= stated_) return 0;
+  stated_ = position;
+  counters_.sent = position;
+  return position;
+}
+
+void NativeSession::resolve_offers() {
+  while (!offers_.empty() && offers_.front().answered && offers_.front().owed == 0) {
+    offers_.pop_front();
+    ++first_offer_;
+  }
+}
+
+// --- what the peer has --------------------------------------------------------------------------
+
+bool NativeSession::peer_has_all(std::string_view key, const automerge::Heads& heads) {
+  const auto* known = known_.find(key);
+  return known != nullptr && std::ranges::all_of(heads, [&](const auto& hash) {
+           return std::ranges::find(*known, hash) != known->end();
+         });
+}
+
+void NativeSession::learn(std::string_view key, const automerge::Heads& heads) {
+  constexpr std::size_t kMost = 16;  // of a document with more concurrent heads the newest count
+  auto* known = known_.find(key);
+  if (known == nullptr || known->size() + heads.size() > kMost) {
+    known_.put(key, heads);
+    return;
+  }
+  for (const auto& hash : heads) {
+    if (std::ranges::find(*known, hash) == known->end()) known->push_back(hash);
+  }
+}
+
+// --- filling frames -----------------------------------------------------------------------------
+
+bool NativeSession::put_ready(Load load) {
+  if (load.empty()) return false;
+  auto* position = &load.heads.position;  // of the frame that leaves last
+  if (load.heads.documents.empty()) {
+    position = load.changes.documents.empty() ? &load.tombstones.position : &load.changes.position;
+  }
+  *position = take_position();
+  counters_.tombstones_sent += load.tombstones.tombstones.size();
+  counters_.documents_sent += load.changes.documents.size();
+  if (!load.tombstones.tombstones.empty()) ready_.push_back(std::move(load.tombstones));
+  if (!load.changes.documents.empty()) ready_.push_back(std::move(load.changes));
+  if (!load.heads.documents.empty()) ready_.push_back(std::move(load.heads));
+  return true;
+}
+
+bool NativeSession::fill_urgent() {
+  Load load;
+  while (!urgent_.empty() && !load.full()) {
+    add_live_document(urgent_.front(), load);
+    urgent_.pop();
+  }
+  return put_ready(std::move(load));
+}
+
+bool NativeSession::fill_asked() {
+  Load load;
+  while (!asked_.empty() && !load.full()) {
+    const auto ask = std::move(asked_.front());
+    asked_.pop_front();
+    add_document(ask.key, context_.documents.outgoing(ask.key, ask.have), load, ask.offer == 0);
+    if (ask.offer != 0) --offers_[ask.offer - first_offer_].owed;
+    resolve_offers();
+  }
+  return put_ready(std::move(load));
+}
+
+bool NativeSession::fill_from_feed() {
+  if (offers_.size() >= kOffersOpen) return false;
+  Load load;
+  const auto before = given();
+  while (!load.full()) {
+    const auto rows = store_.feed(cursor_, kRowsPerLook);
+    if (!rows) {
+      counters_.fault("", rows.error(), context_.limits);
+      break;
+    }
+    if (rows->empty()) {
+      cursor_ = std::max(cursor_, store_.last_seq());
+      break;
+    }
+    for (const auto& row : *rows) {
+      if (load.full()) break;
+      add_row(row, load);
+      cursor_ = row.seq;
+    }
+  }
+  if (!load.heads.documents.empty()) offers_.push_back({before, false, 0});
+  return put_ready(std::move(load));
+}
+
+void NativeSession::add_row(const store::FeedRow& row, Load& load) {
+  const bool live = row.seq > start_;
+  if (live && skip_own_rows_ && row.origin == peer_) return;
+  if (row.kind == store::FeedKind::tombstone) {
+    add_tombstone(row.key, load);
+  } else if (live) {
+    add_live_document(row.key, load);
+  } else if (hello_->document_count == 0) {
+    add_document(row.key, context_.documents.outgoing(row.key, {}), load);
+  } else {
+    add_offer(row, load);
+  }
+}
+
+void NativeSession::add_tombstone(std::string_view key, Load& load) {
+  const auto buried = store_.tombstone(key);
+  if (!buried || !*buried) return;
+  const auto& tombstone = (*buried)->tombstone;
+  auto epoch = epoch_of(tombstone);
+  const auto* told = told_.find(key);
+  if (told != nullptr && *told >= epoch) return;
+  told_.put(key, std::move(epoch));
+  known_.erase(key);
+  load.bytes += key.size() + tombstone.deleted_by.size() + tombstone.reason.size() + 32;
+  load.tombstones.tombstones.push_back(tombstone);
+}
+
+void NativeSession::add_document(std::string_view key, Result<std::optional<Outgoing>> document,
+                                 Load& load, bool even_if_empty) {
+  if (!document) {
+    counters_.fault(key, document.error(), context_.limits);
+    return;
+  }
+  if (!*document) {
+    add_tombstone(key, load);
+    return;
+  }
+  auto& out = **document;
+  if (out.epoch != Epoch{}) add_tombstone(key, load);
+  if (out.changes.empty() && !even_if_empty) return;
+  const auto size = key.size() + out.changes.size() + 32 * out.heads.size() + 64;
+  if (size > send_limits_.wire_native_frame_bytes) {
+    counters_.fault(
+        key,
+        Error{Code::limit_exceeded, "document of " + std::to_string(size) +
+                                        " bytes: the peer takes frames of " +
+                                        std::to_string(send_limits_.wire_native_frame_bytes)},
+        context_.limits);
+    return;
+  }
+  learn(key, out.heads);
+  load.bytes += size;
+  load.changes.documents.push_back(
+      {std::string(key), std::move(out.epoch), std::move(out.heads), std::move(out.changes)});
+}
+
+void NativeSession::add_live_document(std::string_view key, Load& load) {
+  const auto* known = known_.find(key);
+  if (known == nullptr) {
+    add_document(key, context_.documents.outgoing_newest(key), load);
+    return;
+  }
+  const auto heads = store_.heads(key);
+  if (heads && *heads && peer_has_all(key, **heads)) return;
+  add_document(key, context_.documents.outgoing(key, *known), load);
+}
+
+void NativeSession::add_offer(const store::FeedRow& row, Load& load) {
+  auto heads = store_.heads(row.key);
+  auto epoch = context_.documents.epoch(row.key);
+  if (!heads || !epoch) {
+    counters_.fault(row.key, heads ? epoch.error() : heads.error(), context_.limits);
+    return;
+  }
+  if (!*heads || peer_has_all(row.key, **heads)) return;
+  load.bytes += row.key.size() + 32 * (*heads)->size() + 16;
+  load.heads.documents.push_back({row.key, std::move(*epoch), std::move(**heads)});
+}
+
+}  // namespace peat::sync

@@ -1,0 +1,337 @@
+#include "sync/session_old.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/encoding.hpp"
+
+namespace peat::sync {
+namespace {
+
+constexpr std::size_t kRowsPerLook = 256;
+// Farther behind the feed's end than this, a new change goes out ahead of its turn.
+constexpr store::Seq kUrgentDistance = 64;
+
+}  // namespace
+
+OldSession::OldSession(SyncChannel& channel, const SessionContext& context,
+                       SessionCounters& counters)
+    : channel_(channel),
+      context_(context),
+      counters_(counters),
+      store_(context.documents.store()),
+      peer_(channel.peer_id()),
+      start_(store_.last_seq()),
+      urgent_(context.limits.sync_urgent_keys),
+      replies_(context.limits.sync_reply_keys),
+      states_(context.limits.sync_states),
+      known_(context.limits.sync_known_heads),
+      snapshots_(context.limits.sync_known_heads),
+      told_(context.limits.sync_known_heads),
+      refused_(context.limits.sync_known_heads) {}
+
+OldSession::~OldSession() { write_settled(); }
+
+void OldSession::on_change(const store::ChangeEvent& event) {
+  if (event.action == store::ChangeEvent::Action::erase) {
+    states_.erase(event.key);
+    snapshots_.erase(event.key);
+    known_.erase(event.key);
+    settled_.erase_sync_state(peer_, event.key);
+  }
+  if (event.origin != peer_ && event.seq - cursor_ > kUrgentDistance) urgent_.push(event.key);
+}
+
+// --- receiving ----------------------------------------------------------------------------------
+
+void OldSession::on_frame(wire::Frame frame) {
+  if (frame.type == wire::FrameType::delta) {
+    on_delta(frame.key, frame.payload);
+  } else if (frame.type == wire::FrameType::snapshot) {
+    on_snapshot(frame.key, frame.payload);
+  } else if (frame.type == wire::FrameType::tombstone) {
+    on_tombstone(wire::decode_tombstone(frame.payload, context_.limits));
+  } else if (frame.type == wire::FrameType::tombstone_batch) {
+    auto batch = wire::decode_tombstone_batch(frame.payload, context_.limits);
+    counters_.violations += batch ? batch->malformed : 1;
+    if (!batch) return channel_.count_undecodable();
+    for (auto& tombstone : batch->tombstones) on_tombstone(std::move(tombstone));
+  } else if (frame.type == wire::FrameType::batch) {
+    const auto batch = wire::decode_batch(frame.payload, context_.limits);
+    counters_.violations += batch ? batch->skipped : 1;
+    if (!batch) return channel_.count_undecodable();
+    for (const auto& entry : batch->entries) on_entry(entry.type, entry.key, entry.payload);
+  }
+  write_settled();
+}
+
+void OldSession::on_entry(wire::EntryType type, std::string_view key, ByteView payload) {
+  if (type == wire::EntryType::delta) return on_delta(key, payload);
+  if (type == wire::EntryType::snapshot) return on_snapshot(key, payload);
+  on_tombstone(wire::decode_tombstone(payload, context_.limits));
+}
+
+automerge::SyncState& OldSession::state_of(std::string_view key) {
+  if (auto* known = states_.find(key)) return *known;
+  automerge::SyncState state;
+  if (const auto kept = store_.sync_state(peer_, key); kept && *kept) {
+    if (auto decoded = automerge::SyncState::decode(**kept)) state = std::move(*decoded);
+  }
+  return states_.put(key, std::move(state));
+}
+
+void OldSession::on_delta(std::string_view key, ByteView message) {
+  if (was_refused(key)) return;
+  auto& state = state_of(key);
+  const auto result = context_.documents.apply_sync_message(key, state, message, peer_);
+  if (!result) return counters_.fault(key, result.error(), context_.limits);
+  if (result->refused) return refuse(key);
+  if (result->changed) ++counters_.documents_received;
+  keep_if_settled(key, state, result->heads);
+  // One that finds no room is asked for again by the peer; what we had to add goes by the cursor.
+  if (!replies_.push(key)) skip_own_rows_ = false;
+}
+
+void OldSession::on_snapshot(std::string_view key, ByteView saved) {
+  // The field's peers send every snapshot again every five seconds.
+  const auto digest = sha256(saved);
+  if (const auto* last = snapshots_.find(key); last != nullptr && *last == digest) return;
+
+  if (was_refused(key)) return;
+  const auto before = store_.heads(key);
+  const bool caught_up = cursor_ >= store_.last_seq();
+  const auto result = context_.documents.apply_snapshot(key, saved, peer_);
+  if (!result) return counters_.fault(key, result.error(), context_.limits);
+  if (result->refused) return refuse(key);
+  snapshots_.put(key, digest);
+  if (!result->changed) return;
+  ++counters_.documents_received;
+  // Its feed row now says that it came from the peer. If the version before had not gone out yet,
+  // what we had of our own would be passed by.
+  const auto* known = known_.find(key);
+  const bool ours_sent = caught_up || !before || !*before || (known && *known == **before);
+  known_.put(key, result->heads);
+  if (!ours_sent) {
+    known_.erase(key);
+    if (!urgent_.push(key)) skip_own_rows_ = false;
+  }
+}
+
+void OldSession::on_tombstone(const Result<wire::Tombstone>& tombstone) {
+  if (!tombstone) {
+    ++counters_.violations;
+    return;
+  }
+  const auto key = tombstone->key();
+  const auto applied = context_.documents.apply_tombstone(*tombstone, peer_);
+  if (!applied) return counters_.fault(key, applied.error(), context_.limits);
+  if (*applied) ++counters_.tombstones_received;
+  told_.put(key, epoch_of(*tombstone));
+}
+
+void OldSession::refuse(std::string_view key) {
+  ++counters_.refused;
+  states_.erase(key);
+  if (auto epoch = context_.documents.epoch(key)) refused_.put(key, std::move(*epoch));
+  urgent_.push(key);  // its tombstone, and what was created after it
+}
+
+// The field's peers can hold a document beside its tombstone and offer it for ever.
+bool OldSession::was_refused(std::string_view key) {
+  const auto* refused = refused_.find(key);
+  if (refused == nullptr) return false;
+  const auto heads = store_.heads(key);
+  const auto epoch = context_.documents.epoch(key);
+  return heads && !*heads && epoch && *epoch == *refused;
+}
+
+// --- sending ------------------------------------------------------------------------------------
+
+bool OldSession::send_next() {
+  if (unsent_frame_) {
+    if (!channel_.send_frame(*unsent_frame_)) return false;
+    unsent_frame_.reset();
+    return true;
+  }
+  if (unsent_) return send_batch(std::move(*std::exchange(unsent_, std::nullopt)));
+  if (!tombstones_done_ && send_tombstones()) return true;
+
+  wire::SyncBatch batch;
+  batch_bytes_ = wire::kBatchHeaderBytes;
+  fill_urgent(batch);
+  if (batch.entries.empty()) fill_from_feed(batch);
+  write_settled();
+  return !batch.entries.empty() && send_batch(std::move(batch));
+}
+
+bool OldSession::send_tombstones() {
+  std::vector<wire::Tombstone> found;
+  std::size_t bytes = 0;
+  const auto full = [&] {
+    return found.size() >= wire::kMaxTombstonesPerFrame ||
+           bytes >= wire::kMaxTombstoneFrameBytes / 2;
+  };
+  while (!tombstones_done_ && !full()) {
+    const auto rows = store_.feed(tombstones_sent_, kRowsPerLook);
+    if (!rows || rows->empty() || tombstones_sent_ >= start_) {
+      tombstones_done_ = true;
+      break;
+    }
+    for (const auto& row : *rows) {
+      if (full()) break;
+      tombstones_sent_ = row.seq;
+      if (row.kind != store::FeedKind::tombstone) continue;
+      auto buried = store_.tombstone(row.key);
+      if (!buried || !*buried) continue;
+      auto& tombstone = (*buried)->tombstone;
+      told_.put(row.key, epoch_of(tombstone));
+      bytes += row.key.size() + tombstone.deleted_by.size() + tombstone.reason.size() + 32;
+      found.push_back(std::move(tombstone));
+    }
+  }
+  if (found.empty()) return false;
+  wire::Frame frame{std::string(wire::kTombstoneBatchKey), wire::FrameType::tombstone_batch, {}};
+  const auto encoded = wire::encode_tombstone_batch(found, frame.payload, context_.limits);
+  if (!encoded) {
+    counters_.fault(found.front().key(), encoded.error(), context_.limits);
+    return false;
+  }
+  counters_.tombstones_sent += *encoded;
+  if (!channel_.send_frame(frame)) unsent_frame_ = std::move(frame);
+  return !unsent_frame_;
+}
+
+bool OldSession::send_batch(wire::SyncBatch batch) {
+  Status sent;
+  if (batch.entries.size() == 1) {
+    auto& entry = batch.entries.front();
+    const bool buried = entry.type == wire::EntryType::tombstone;
+    sent = channel_.send_frame(
+        {buried ? std::string(wire::kTombstoneKeyPrefix) + entry.key : entry.key,
+         static_cast<wire::FrameType>(entry.type), entry.payload});
+  } else {
+    batch.id = next_batch_++;
+    batch.created_at_ms = static_cast<std::uint64_t>(context_.executor.now().wall.ms);
+    sent = channel_.send(batch);
+  }
+  if (sent) return true;
+  if (sent.error().code == Code::limit_exceeded) {
+    counters_.fault(batch.entries.front().key, sent.error(), context_.limits);
+    return true;
+  }
+  unsent_ = std::move(batch);
+  return false;
+}
+
+void OldSession::fill_urgent(wire::SyncBatch& batch) {
+  const auto full = [&] {
+    return batch.entries.size() + 2 > wire::kMaxBatchEntriesSent ||
+           batch_bytes_ >= wire::kMaxBatchBytesSent / 2;
+  };
+  while (!urgent_.empty() && !full()) {
+    add_document(urgent_.front(), batch);
+    urgent_.pop();
+  }
+  while (!replies_.empty() && !full()) {
+    add_message(replies_.front(), batch);
+    replies_.pop();
+  }
+}
+
+void OldSession::fill_from_feed(wire::SyncBatch& batch) {
+  while (true) {
+    const auto rows = store_.feed(cursor_, kRowsPerLook);
+    if (!rows) return counters_.fault("", rows.error(), context_.limits);
+    if (rows->empty()) {
+      cursor_ = std::max(cursor_, store_.last_seq());
+      counters_.sent = cursor_;
+      return;
+    }
+    for (const auto& row : *rows) {
+      if (batch.entries.size() + 2 > wire::kMaxBatchEntriesSent ||
+          batch_bytes_ >= wire::kMaxBatchBytesSent / 2) {
+        counters_.sent = cursor_;
+        return;
+      }
+      cursor_ = row.seq;
+      if (row.seq > start_ && skip_own_rows_ && row.origin == peer_) continue;
+      if (row.kind == store::FeedKind::tombstone) {
+        if (row.seq > start_) add_tombstone(row.key, batch);
+      } else {
+        add_document(row.key, batch);
+      }
+    }
+  }
+}
+
+void OldSession::add(std::string_view key, wire::EntryType type, Bytes payload,
+                     wire::SyncBatch& batch) {
+  batch_bytes_ += wire::kFrameOverhead + key.size() + payload.size();
+  batch.entries.push_back({std::string(key), type, std::move(payload)});
+}
+
+void OldSession::add_tombstone(std::string_view key, wire::SyncBatch& batch) {
+  const auto buried = store_.tombstone(key);
+  if (!buried || !*buried) return;
+  auto epoch = epoch_of((*buried)->tombstone);
+  if (const auto* told = told_.find(key); told != nullptr && *told >= epoch) return;
+  Bytes payload;
+  if (const auto encoded = wire::encode((*buried)->tombstone, payload); !encoded) {
+    return counters_.fault(key, encoded.error(), context_.limits);
+  }
+  told_.put(key, std::move(epoch));
+  ++counters_.tombstones_sent;
+  add(key, wire::EntryType::tombstone, std::move(payload), batch);
+}
+
+void OldSession::add_document(std::string_view key, wire::SyncBatch& batch) {
+  const auto heads = store_.heads(key);
+  const auto epoch = context_.documents.epoch(key);
+  if (!heads || !epoch) {
+    return counters_.fault(key, heads ? epoch.error() : heads.error(), context_.limits);
+  }
+  if (*epoch != Epoch{}) add_tombstone(key, batch);
+  if (!*heads) return;
+  const auto parts = split_key(key);
+  const bool latest_only =
+      parts && context_.documents.modes().mode(parts->collection) == SyncMode::latest_only;
+  if (!latest_only && *epoch == Epoch{}) return add_message(key, batch);
+  if (const auto* known = known_.find(key); known != nullptr && *known == **heads) return;
+  known_.put(key, **heads);
+  add_snapshot(key, batch);
+}
+
+void OldSession::add_snapshot(std::string_view key, wire::SyncBatch& batch) {
+  auto saved = context_.documents.snapshot(key);
+  if (!saved) return counters_.fault(key, saved.error(), context_.limits);
+  if (!*saved) return;
+  ++counters_.documents_sent;
+  add(key, wire::EntryType::snapshot, std::move(**saved), batch);
+}
+
+void OldSession::add_message(std::string_view key, wire::SyncBatch& batch) {
+  auto message = context_.documents.sync_message(key, state_of(key));
+  if (!message) return counters_.fault(key, message.error(), context_.limits);
+  if (!*message) return;
+  ++counters_.documents_sent;
+  add(key, wire::EntryType::delta, std::move(**message), batch);
+}
+
+// --- shared heads -------------------------------------------------------------------------------
+
+void OldSession::keep_if_settled(std::string_view key, const automerge::SyncState& state,
+                                 const automerge::Heads& heads) {
+  if (heads.empty() || state.their_heads != heads || state.shared_heads != heads) return;
+  auto encoded = state.encode();
+  const auto kept = store_.sync_state(peer_, key);
+  if (kept && *kept && **kept == encoded) return;
+  settled_.put_sync_state(peer_, std::string(key), std::move(encoded));
+}
+
+void OldSession::write_settled() {
+  if (settled_.empty()) return;
+  // Not kept is only slower: the next connection begins without shared heads.
+  static_cast<void>(store_.write(std::exchange(settled_, store::WriteBatch())));
+}
+
+}  // namespace peat::sync

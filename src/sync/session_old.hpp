@@ -1,0 +1,86 @@
+// One connection of a session in the old dialect. Internal to PeerSession.
+//
+// On every connect, whoever dialled: all tombstones, then every document in feed order, as a
+// snapshot (latest-only collections, and documents that were created again after a deletion,
+// because an old peer's tombstone guard stands only on its delta path) or as an Automerge sync
+// message. From then on the cursor stands at the end of the feed and moves with it. Messages
+// travel in batches of the bounds that every generation of peer takes.
+//
+// An old peer says nothing of what it has; Automerge's sync states tell it for deltas, and for
+// snapshots what was sent or received on this connection. States are kept for sync_states
+// documents; one that is forgotten, and one after a reconnect, begins at its shared heads, which
+// are written to the store when both sides have the same.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sync/session_common.hpp"
+
+namespace peat::sync {
+
+class OldSession final : public DialectSession {
+ public:
+  OldSession(SyncChannel& channel, const SessionContext& context, SessionCounters& counters);
+  ~OldSession() override;
+
+  void on_change(const store::ChangeEvent& event) override;
+  void on_frame(wire::Frame frame) override;
+  bool send_next() override;
+
+ private:
+  using Digest = std::array<std::uint8_t, 32>;
+
+  // --- receiving
+  void on_entry(wire::EntryType type, std::string_view key, ByteView payload);
+  void on_delta(std::string_view key, ByteView message);
+  void on_snapshot(std::string_view key, ByteView saved);
+  void on_tombstone(const Result<wire::Tombstone>& tombstone);
+  void refuse(std::string_view key);
+  bool was_refused(std::string_view key);
+
+  // --- sending
+  bool send_tombstones();
+  bool send_batch(wire::SyncBatch batch);
+  void fill_urgent(wire::SyncBatch& batch);
+  void fill_from_feed(wire::SyncBatch& batch);
+  void add_document(std::string_view key, wire::SyncBatch& batch);
+  void add_snapshot(std::string_view key, wire::SyncBatch& batch);
+  void add_tombstone(std::string_view key, wire::SyncBatch& batch);
+  void add_message(std::string_view key, wire::SyncBatch& batch);
+  void add(std::string_view key, wire::EntryType type, Bytes payload, wire::SyncBatch& batch);
+
+  automerge::SyncState& state_of(std::string_view key);
+  void keep_if_settled(std::string_view key, const automerge::SyncState& state,
+                       const automerge::Heads& heads);
+  void write_settled();
+
+  SyncChannel& channel_;
+  const SessionContext& context_;
+  SessionCounters& counters_;
+  store::DocumentStore& store_;
+  const EndpointId peer_;
+
+  const store::Seq start_;          // end of our feed when the connection began
+  store::Seq tombstones_sent_ = 0;  // first pass, up to start_
+  bool tombstones_done_ = false;
+  store::Seq cursor_ = 0;                  // second pass and ever after
+  bool skip_own_rows_ = true;              // rows that came from the peer on this connection
+  std::size_t batch_bytes_ = 0;            // of the batch being filled
+  std::optional<wire::SyncBatch> unsent_;  // the channel had no room
+  std::optional<wire::Frame> unsent_frame_;
+  KeyQueue urgent_;
+  KeyQueue replies_;
+  RecentMap<automerge::SyncState> states_;
+  RecentMap<automerge::Heads> known_;  // heads the peer has, of documents that travel whole
+  RecentMap<Digest> snapshots_;        // the last one received and stored
+  RecentMap<Epoch> told_;              // tombstones the peer has
+  RecentMap<Epoch> refused_;           // deleted documents the peer sent; not asked for again
+  store::WriteBatch settled_;
+  std::uint64_t next_batch_ = 1;
+};
+
+}  // namespace peat::sync
