@@ -248,7 +248,7 @@ int run_list(const Session& session, const ListOptions& options) {
     for (const auto& value : answer.at("documents").get_array()) {
       auto document = value.get_object();
       auto id = text_of(document, "_id");
-      document.erase("_id");
+      document.stable_erase("_id");
       rows.push_back({std::move(id), shorten(boost::json::serialize(document), kDocumentWidth)});
     }
     print(format_table(rows));

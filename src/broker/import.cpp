@@ -81,7 +81,7 @@ Result<Record> parse_record(std::string_view line, const std::string& field,
                 fmt::format("no text or number '{}' to name the document", field));
   }
   if (field == "_id") {
-    object.erase(field);
+    object.stable_erase(field);
     record.json = boost::json::serialize(object);
   } else {
     record.json = line;

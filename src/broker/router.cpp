@@ -19,7 +19,7 @@ enum class Media : std::uint8_t { none, json, merge_patch, ndjson };
 struct Method {
   std::string_view name;
   Media media;
-  void (*handler)(peat::broker::Call);
+  void (*handler)(Call);
 };
 
 std::string lower(std::string_view text) {
@@ -125,8 +125,7 @@ Response wrong_method(std::span<const Method> methods, const Request& request) {
 
 }  // namespace
 
-Router::Router(node::NodeApi& node, const Limits& limits, Post posted)
-    : node_(node), limits_(limits), post_(std::move(posted)) {}
+Router::Router(node::NodeApi& node, const Limits& limits) : node_(node), limits_(limits) {}
 
 void Router::set_local_address(const std::string& address) {
   const auto port = address.substr(address.rfind(':'));
@@ -191,8 +190,14 @@ void Router::handle(Request request, Respond respond) {
   auto target = *parse_target(request.target);
   const auto* route = find_route(target);
   const auto* method = find_method(route->methods, request.method);
-  peat::broker::Call call{
-      node_, limits_, post_, std::move(target), std::move(request), {}, {}, std::move(respond)};
+  Call call{node_,
+            counters_ ? counters_() : node::HttpCounters(),
+            limits_,
+            std::move(target),
+            std::move(request),
+            {},
+            {},
+            std::move(respond)};
   for (std::size_t i = 0; i < route->pattern.size(); ++i) {
     if (route->pattern[i] == "{c}") call.collection = call.target.path[i];
     if (route->pattern[i] == "{i}") call.id = call.target.path[i];

@@ -25,7 +25,9 @@
 // on. Limits (base/limits.def): http_json_depth, http_page_documents; the server has the others.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,12 +39,15 @@ namespace peat::broker {
 
 class Router {
  public:
-  // `posted` runs a task on the loop after the current handler (Executor::post).
-  using Post = std::function<void(std::function<void()>)>;
-  Router(node::NodeApi& node, const Limits& limits, Post posted);
+  Router(node::NodeApi& node, const Limits& limits);
 
   // "127.0.0.1:8081": what Host and Origin may name beside localhost and [::1] with that port.
   void set_local_address(const std::string& address);
+
+  // What /metrics says of the server in front.
+  void set_counters(std::function<node::HttpCounters()> counters) {
+    counters_ = std::move(counters);
+  }
 
   // What the header alone decides; nullopt: read the body and call handle(). The server asks
   // before it reads a body.
@@ -56,8 +61,8 @@ class Router {
 
   node::NodeApi& node_;
   const Limits limits_;
-  Post post_;
   std::vector<std::string> hosts_;
+  std::function<node::HttpCounters()> counters_;
 };
 
 // The entity tag of a document: the hash of its heads, in quotes.

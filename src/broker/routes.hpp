@@ -11,8 +11,8 @@ namespace peat::broker {
 // One request on its way. `collection` and `id` (or a peer's id in `id`) come from the path.
 struct Call {
   node::NodeApi& node;
+  node::HttpCounters http;
   const Limits& limits;
-  const Router::Post& post;
   Target target;
   Request request;
   std::string collection;

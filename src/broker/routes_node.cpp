@@ -35,6 +35,8 @@ void append_peer(std::string& out, const node::PeerInfo& peer) {
   object.number("bytes_received", peer.bytes_received);
   object.number("connects", peer.connects);
   object.number("failures", peer.failures);
+  object.number("refused", peer.refused);
+  object.number("poison", peer.poison);
   object.text("last_error", peer.last_error);
   object.close();
 }
@@ -102,7 +104,7 @@ Result<node::PeerSetting> parse_peer(std::string_view body, std::uint64_t depth)
 void get_metrics(Call call) {
   Response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  response.body = call.node.metrics();
+  response.body = call.node.metrics(call.http);
   call.respond(std::move(response));
 }
 

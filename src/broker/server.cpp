@@ -438,6 +438,7 @@ Status Server::start(const node::HostPort& address) {
                             address.to_string(), error.message()));
   }
   state_->router.set_local_address(local_address());
+  state_->router.set_counters([this] { return counters(); });
   asio::co_spawn(state_->loop, state_->accept_loop(), asio::detached);
   return {};
 }
@@ -448,7 +449,7 @@ std::string Server::local_address() const {
   return node::HostPort{endpoint.address().to_string(), endpoint.port()}.to_string();
 }
 
-ServerStats Server::stats() const {
+node::HttpCounters Server::counters() const {
   return {state_->requests, state_->sessions.size(), state_->refused};
 }
 

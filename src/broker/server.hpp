@@ -22,12 +22,6 @@
 
 namespace peat::broker {
 
-struct ServerStats {
-  std::uint64_t requests = 0;
-  std::uint64_t connections = 0;  // open now
-  std::uint64_t refused = 0;      // over http_connections
-};
-
 class Server {
  public:
   Server(boost::asio::io_context& loop, Router& router, const Limits& limits);
@@ -38,7 +32,7 @@ class Server {
   // Listens; `address` is numeric. Port 0 chooses one.
   Status start(const node::HostPort& address);
   std::string local_address() const;  // "127.0.0.1:8081"
-  ServerStats stats() const;
+  node::HttpCounters counters() const;
 
   // Accepts no more, closes idle connections and endless streams, lets requests under way finish
   // for at most `patience`, then cuts them; `done` when no connection is left.

@@ -49,7 +49,16 @@ struct PeerInfo {
   std::uint64_t bytes_received = 0;
   std::uint64_t connects = 0;
   std::uint64_t failures = 0;
+  std::uint64_t refused = 0;  // documents of the peer held back by our tombstones
+  std::uint64_t poison = 0;   // documents of the peer skipped for an error of theirs
   std::string last_error;
+};
+
+// What the HTTP server counts.
+struct HttpCounters {
+  std::uint64_t requests = 0;
+  std::uint64_t connections = 0;  // open now
+  std::uint64_t refused = 0;      // over http_connections
 };
 
 struct ReadyCheck {
@@ -99,7 +108,7 @@ class NodeApi {
   virtual EventLog& events() = 0;
 
   // Prometheus exposition text.
-  virtual std::string metrics() const = 0;
+  virtual std::string metrics(const HttpCounters& http) const = 0;
 };
 
 }  // namespace peat::node

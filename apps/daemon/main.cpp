@@ -1,0 +1,182 @@
+// peat-mesh-node: one node of a mesh as a daemon.
+#include <boost/asio/signal_set.hpp>
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+
+#include "broker/json_text.hpp"
+#include "broker/router.hpp"
+#include "broker/server.hpp"
+#include "daemon/logging.hpp"
+#include "daemon/process.hpp"
+#include "node/command_line.hpp"
+#include "node/identity.hpp"
+#include "node/node.hpp"
+#include "node/version.hpp"
+
+namespace peat::daemon {
+
+namespace {
+
+// Requests under way have this long to finish once a stop was asked for; with what the channels
+// and the store need after them, a stop stays under the ten seconds that supervisors allow.
+constexpr auto kDrain = std::chrono::seconds(5);
+
+int report(const Error& error) {
+  fmt::print(stderr, "peat-mesh-node: {}\n", error.message);
+  return info(error.code).exit_code;
+}
+
+std::string ready_line(const node::NodeInfo& info, const std::string& api) {
+  std::string line;
+  broker::JsonObject object(line);
+  object.text("event", "ready");
+  object.text("node_id", info.node_id);
+  object.text("endpoint_id", info.endpoint_id.to_string());
+  object.text("bind", info.bind);
+  object.text("api", "http://" + api);
+  object.close();
+  return line;
+}
+
+class Daemon {
+ public:
+  Daemon(node::CommandLine command_line, node::Settings settings)
+      : command_line_(std::move(command_line)),
+        settings_(std::move(settings)),
+        signals_(executor_.loop(), SIGTERM, SIGINT, SIGHUP) {}
+
+  int run() {
+    log(node::LogLevel::info,
+        fmt::format("starting peat-mesh-node version={} node_id={} data_dir={}", node::kVersion,
+                    settings_.node_id, settings_.data_dir.string()));
+    auto node = node::Node::open(executor_, settings_, log_function(), limits_);
+    if (!node) return report(node.error());
+    node_ = std::move(*node);
+    router_ = std::make_unique<broker::Router>(*node_, limits_);
+    server_ = std::make_unique<broker::Server>(executor_.loop(), *router_, limits_);
+    if (auto status = server_->start(settings_.api); !status) {
+      // The store is closed cleanly all the same.
+      exit_code_ = report(status.error());
+      stop_node();
+    } else {
+      wait_for_signal();
+      announce();
+    }
+    executor_.run();
+    server_.reset();
+    node_.reset();
+    return exit_code_;
+  }
+
+ private:
+  void announce() {
+    const auto info = node_->info();
+    const auto line = ready_line(info, server_->local_address());
+    fmt::print("{}\n", line);
+    std::fflush(stdout);
+    notify_service_manager("READY=1");
+    log(node::LogLevel::info,
+        fmt::format("ready node_id={} endpoint_id={} bind={} api={}", info.node_id,
+                    info.endpoint_id.to_string(), info.bind, server_->local_address()));
+  }
+
+  void wait_for_signal() {
+    signals_.async_wait([this](boost::system::error_code error, int signal) {
+      if (error) return;
+      if (signal == SIGHUP) {
+        reload();
+        return wait_for_signal();
+      }
+      log(node::LogLevel::info, fmt::format("stopping signal={}", signal));
+      notify_service_manager("STOPPING=1");
+      // A second signal ends the process at once: it has its default meaning again.
+      signals_.clear();
+      server_->stop(kDrain, [this] { stop_node(); });
+    });
+  }
+
+  void stop_node() {
+    node_->shutdown([this](Status status) {
+      if (!status) {
+        log(node::LogLevel::error,
+            fmt::format("the store was not closed: {}", status.error().message));
+        exit_code_ = info(status.error().code).exit_code;
+      }
+      log(node::LogLevel::info, "stopped");
+      executor_.stop();
+    });
+  }
+
+  void reload() {
+    notify_service_manager("RELOADING=1");
+    auto loaded = node::load_settings(command_line_, node::process_environment());
+    if (!loaded) {
+      log(node::LogLevel::error,
+          fmt::format("reload refused, nothing changed: {}", loaded.error().message));
+    } else {
+      set_log_level(loaded->settings.log_level);
+      node_->reload_peers(loaded->settings.peers);
+      log(node::LogLevel::info, fmt::format("settings reloaded log_level={}",
+                                            node::to_string(loaded->settings.log_level)));
+    }
+    notify_service_manager("READY=1");
+  }
+
+  const node::CommandLine command_line_;
+  const node::Settings settings_;
+  const Limits limits_;
+  node::AsioExecutor executor_;
+  boost::asio::signal_set signals_;
+  std::unique_ptr<node::Node> node_;
+  std::unique_ptr<broker::Router> router_;
+  std::unique_ptr<broker::Server> server_;
+  int exit_code_ = 0;
+};
+
+int run(int argc, char** argv) {
+  const auto environment = node::process_environment();
+  auto command_line = node::parse_command_line(argc, argv, environment);
+  if (!command_line) return report(command_line.error());
+  if (command_line->print_and_exit) {
+    fmt::print("{}", *command_line->print_and_exit);
+    return 0;
+  }
+  if (command_line->print_reference) {
+    fmt::print("{}", node::settings_reference());
+    return 0;
+  }
+  auto loaded = node::load_settings(*command_line, environment);
+  if (!loaded) return report(loaded.error());
+  if (command_line->print_config) fmt::print("{}", node::print_settings(*loaded));
+  if (command_line->check_config) {
+    const auto secret = node::load_formation_secret(loaded->settings);
+    if (!secret) return report(secret.error());
+    if (const auto id = security::check_formation_id(loaded->settings.formation_id); !id) {
+      return report(id.error());
+    }
+    fmt::print(stderr, "peat-mesh-node: the settings are fine\n");
+  }
+  if (command_line->print_config || command_line->check_config) return 0;
+
+  harden_process();
+  keep_heap_small();
+  std::signal(SIGPIPE, SIG_IGN);
+  start_logging(loaded->settings.log_level, loaded->settings.log_format);
+  return Daemon(std::move(*command_line), std::move(loaded->settings)).run();
+}
+
+}  // namespace
+
+}  // namespace peat::daemon
+
+int main(int argc, char** argv) {
+  try {
+    return peat::daemon::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "peat-mesh-node: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,480 @@
+#include "node/node.hpp"
+
+#include <fmt/format.h>
+
+#include <malloc.h>
+#include <set>
+
+#include "net/quic_endpoint.hpp"
+#include "node/identity.hpp"
+#include "node/metrics.hpp"
+#include "node/peer_book.hpp"
+#include "store/document_store.hpp"
+#include "sync/channel.hpp"
+#include "sync/connector.hpp"
+#include "sync/coordinator.hpp"
+#include "sync/documents.hpp"
+
+namespace peat::node {
+
+namespace {
+
+constexpr std::uint64_t kCloseShutdown = 0;
+// After this long without a change, memory that a burst of changes left behind is given back.
+constexpr Duration kTrimAfter = std::chrono::seconds(2);
+
+class NodeImpl final : public Node {
+ public:
+  NodeImpl(AsioExecutor& executor, Settings settings, Log log, const Limits& limits)
+      : executor_(executor),
+        settings_(std::move(settings)),
+        log_(std::move(log)),
+        limits_(limits),
+        book_(limits),
+        started_(executor.now().mono) {}
+
+  Status open();
+  ~NodeImpl() override;
+
+  NodeInfo info() const override;
+  std::vector<ReadyCheck> readiness() const override;
+  Result<std::optional<sync::DocumentView>> get(std::string_view key) override {
+    return documents_->get(key);
+  }
+  Result<std::optional<automerge::Heads>> heads(std::string_view key) override {
+    return store_->heads(key);
+  }
+  Result<std::vector<automerge::ChangeInfo>> history(std::string_view key) override {
+    return documents_->history(key);
+  }
+  void put(std::string_view key, std::string_view json, const sync::Precondition& precondition,
+           WriteDone done) override;
+  void patch(std::string_view key, std::string_view merge_patch,
+             const sync::Precondition& precondition, WriteDone done) override;
+  void erase(std::string_view key, const sync::Precondition& precondition, WriteDone done) override;
+  Result<std::vector<std::string>> keys(std::string_view prefix, std::string_view after,
+                                        std::size_t limit) override {
+    return store_->keys(prefix, after, limit);
+  }
+  std::uint64_t count(std::string_view collection) const override {
+    return store_->count(collection);
+  }
+  std::vector<CollectionInfo> collections() const override;
+  std::vector<PeerInfo> peers() const override;
+  void add_peer(const PeerSetting& peer, Done done) override;
+  void remove_peer(const EndpointId& peer, Done done) override;
+  EventLog& events() override { return *events_; }
+  std::string metrics(const HttpCounters& http) const override;
+  void reload_peers(const Peers& peers) override;
+  void shutdown(Done done) override;
+
+ private:
+  Status open_store();
+  Status open_network();
+  Status open_sync(const std::optional<crypto::SecretBytes>& secret);
+  Status open_peers();
+  void warn_of_weaknesses() const;
+  void acknowledge(Result<sync::WriteResult> result, WriteDone done);
+  void on_change(const store::ChangeEvent& change);
+  void on_peer(const EndpointId& peer, bool connected);
+  Status dial(const PeerSetting& peer);
+  void drop(const EndpointId& peer);
+  void save_peers(Done done);
+  Result<std::vector<Event>> read_feed(std::uint64_t after, std::size_t limit) const;
+  void trim_when_quiet();
+  void say(LogLevel level, std::string_view message) const {
+    if (log_) log_(level, message);
+  }
+
+  AsioExecutor& executor_;
+  const Settings settings_;
+  const Log log_;
+  const Limits limits_;
+  SystemRandom random_;
+  PeerBook book_;
+  const Instant started_;
+  std::optional<crypto::SecretKey> key_;
+  std::unique_ptr<store::DocumentStore> store_;
+  std::unique_ptr<sync::Documents> documents_;
+  std::unique_ptr<EventLog> events_;
+  std::unique_ptr<net::QuicEndpoint> endpoint_;
+  std::unique_ptr<sync::Connector> connector_;
+  std::unique_ptr<sync::SyncChannelManager> channels_;
+  std::unique_ptr<sync::Coordinator> coordinator_;
+  std::set<EndpointId> connected_;
+  std::string store_error_;        // of the last commit, if it failed
+  std::string_view local_action_;  // what the local write under way is called
+  std::uint64_t observer_ = 0;
+  Instant last_change_{};
+  TimerId trim_timer_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+Status NodeImpl::open() {
+  PEAT_TRY(const auto secret, load_formation_secret(settings_));
+  PEAT_TRY(auto key, choose_identity(settings_, secret, random_));
+  key_.emplace(std::move(key));
+  PEAT_TRY_VOID(open_store());
+  PEAT_TRY_VOID(open_network());
+  PEAT_TRY_VOID(open_sync(secret));
+  warn_of_weaknesses();
+  return open_peers();
+}
+
+Status NodeImpl::open_store() {
+  PEAT_TRY(store_, store::DocumentStore::open(settings_.data_dir, executor_, random_, limits_));
+  sync::Documents::Options options;
+  options.node_id = settings_.node_id;
+  options.limits = limits_;
+  PEAT_TRY(documents_, sync::Documents::open(*store_, executor_, std::move(options)));
+  events_ = std::make_unique<EventLog>(
+      limits_.events_kept, store_->last_seq(),
+      [this](std::uint64_t after, std::size_t limit) { return read_feed(after, limit); });
+  observer_ = store_->subscribe([this](const auto& change) { on_change(change); });
+  return {};
+}
+
+Status NodeImpl::open_network() {
+  net::EndpointOptions options;
+  options.id = key_->public_key();
+  options.sign = [this](ByteView message) {
+    const auto signature = key_->sign(message);
+    return Bytes(signature.begin(), signature.end());
+  };
+  options.bind = settings_.bind.to_string();
+  options.gso = settings_.gso;
+  options.limits = limits_;
+  if (!settings_.qlog_dir.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(settings_.qlog_dir, error);
+    if (error) {
+      return fail(Code::io_error,
+                  fmt::format("qlog_dir {}: {}", settings_.qlog_dir.string(), error.message()));
+    }
+    options.qlog_dir = settings_.qlog_dir.string();
+  }
+  auto endpoint = net::QuicEndpoint::create(executor_.loop(), std::move(options));
+  if (!endpoint) {
+    return fail(endpoint.error().code,
+                fmt::format("bind {}: {}", settings_.bind.to_string(), endpoint.error().message));
+  }
+  endpoint_ = std::move(*endpoint);
+  return {};
+}
+
+Status NodeImpl::open_sync(const std::optional<crypto::SecretBytes>& secret) {
+  sync::ConnectorOptions options;
+  if (secret) {
+    PEAT_TRY(auto formation,
+             security::FormationKey::derive(secret->view(), settings_.formation_id, limits_));
+    options.formation.emplace(std::move(formation));
+  }
+  options.allow_unauthenticated_peers = settings_.allow_unauthenticated_peers;
+  options.native = settings_.native_protocol;
+  connector_ = sync::Connector::create(*endpoint_, executor_, random_, limits_, std::move(options));
+  sync::ChannelOptions channel;
+  channel.reconnect_attempts = settings_.reconnect_attempts;
+  channel.reconnect_forever = settings_.reconnect_forever;
+  channel.reconnect_delay = settings_.reconnect_delay;
+  channel.reconnect_delay_cap = settings_.reconnect_delay_cap;
+  channel.read_limit = settings_.read_limit;
+  channels_ = sync::SyncChannelManager::create(*connector_, executor_, random_, limits_, channel);
+  sync::Coordinator::Options coordinator;
+  coordinator.node_id = settings_.node_id;
+  coordinator.limits = limits_;
+  coordinator.on_peer = [this](const EndpointId& peer, bool connected) {
+    on_peer(peer, connected);
+  };
+  PEAT_TRY(coordinator_,
+           sync::Coordinator::create(*documents_, *channels_, executor_, std::move(coordinator)));
+  connector_->start();
+  return {};
+}
+
+Status NodeImpl::open_peers() {
+  PEAT_TRY(const auto record, store_->meta(kPeersMeta));
+  if (record) PEAT_TRY_VOID(book_.decode(*record));
+  book_.set_from_settings(settings_.peers);
+  for (const auto& peer : book_.all()) {
+    if (auto status = dial(peer); !status) {
+      return fail(Code::bad_setting,
+                  fmt::format("peers: {}: {}", peer.to_string(), status.error().message));
+    }
+  }
+  return {};
+}
+
+NodeImpl::~NodeImpl() {
+  *alive_ = false;
+  if (trim_timer_ != 0) executor_.cancel(trim_timer_);
+  if (store_ && observer_ != 0) store_->unsubscribe(observer_);
+  coordinator_.reset();
+  channels_.reset();
+  connector_.reset();
+  endpoint_.reset();
+  documents_.reset();
+}
+
+void NodeImpl::warn_of_weaknesses() const {
+  const auto warn = [this](std::string_view message) { say(LogLevel::warn, message); };
+  if (settings_.allow_weak_secret) warn("weak formation secrets are accepted (allow_weak_secret)");
+  if (settings_.allow_unauthenticated_peers) {
+    warn("any peer may synchronise without proof (allow_unauthenticated_peers)");
+  }
+  if (settings_.legacy_identity) {
+    warn("whoever knows the formation secret knows this node's key (legacy_identity)");
+  }
+  for (const auto& peer : settings_.peers) {
+    if (!peer.authenticated) {
+      warn(fmt::format("a peer needs no proof (auth=none) peer={}", peer.id.short_form()));
+    }
+  }
+}
+
+NodeInfo NodeImpl::info() const {
+  NodeInfo info;
+  info.node_id = settings_.node_id;
+  info.endpoint_id = endpoint_->id();
+  info.bind = endpoint_->local_address();
+  const auto uptime = executor_.now().mono - started_;
+  info.uptime_secs =
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(uptime).count());
+  info.documents = store_->count();
+  info.last_seq = store_->last_seq();
+  info.durable_seq = store_->durable_seq();
+  return info;
+}
+
+std::vector<ReadyCheck> NodeImpl::readiness() const {
+  return {{"store", store_error_.empty(), store_error_}, {"network", true, {}}};
+}
+
+void NodeImpl::put(std::string_view key, std::string_view json,
+                   const sync::Precondition& precondition, WriteDone done) {
+  const auto before = store_->heads(key);
+  local_action_ = before && *before ? "update" : "insert";
+  acknowledge(documents_->put(key, json, precondition), std::move(done));
+}
+
+void NodeImpl::patch(std::string_view key, std::string_view merge_patch,
+                     const sync::Precondition& precondition, WriteDone done) {
+  const auto before = store_->heads(key);
+  local_action_ = before && *before ? "update" : "insert";
+  acknowledge(documents_->patch(key, merge_patch, precondition), std::move(done));
+}
+
+void NodeImpl::erase(std::string_view key, const sync::Precondition& precondition, WriteDone done) {
+  acknowledge(documents_->erase(key, std::nullopt, precondition), std::move(done));
+}
+
+void NodeImpl::acknowledge(Result<sync::WriteResult> result, WriteDone done) {
+  if (!result) return done(std::move(result));
+  store_->on_durable(
+      [this, alive = alive_, result = std::move(result), done = std::move(done)](Status status) {
+        if (!*alive) return;
+        store_error_ = status ? std::string() : status.error().message;
+        if (status) return done(result);
+        say(LogLevel::error, fmt::format("a commit failed: {}", store_error_));
+        done(std::unexpected(std::move(status).error()));
+      });
+}
+
+std::vector<CollectionInfo> NodeImpl::collections() const {
+  std::vector<CollectionInfo> list;
+  for (auto& name : store_->collections()) {
+    const auto documents = store_->count(name);
+    if (documents > 0) list.push_back({std::move(name), documents});
+  }
+  return list;
+}
+
+std::vector<PeerInfo> NodeImpl::peers() const {
+  std::vector<PeerInfo> list;
+  for (auto& status : connector_->peers()) {
+    PeerInfo peer;
+    peer.id = status.id;
+    peer.address = std::move(status.address);
+    peer.state = std::move(status.state);
+    peer.dialect = std::move(status.dialect);
+    peer.handshake = std::move(status.handshake);
+    peer.source = book_.in_settings(peer.id) ? "settings"
+                  : book_.added(peer.id)     ? "api"
+                                             : "inbound";
+    peer.connected = connected_.contains(peer.id);
+    peer.dialled = status.dialled;
+    peer.connects = status.connects;
+    peer.failures = status.failures;
+    peer.last_error = std::move(status.last_error);
+    if (status.stats) {
+      const auto rtt =
+          std::chrono::duration_cast<std::chrono::milliseconds>(status.stats->smoothed_rtt);
+      peer.rtt_ms = static_cast<std::uint64_t>(rtt.count());
+      peer.bytes_sent = status.stats->bytes_sent;
+      peer.bytes_received = status.stats->bytes_received;
+    }
+    if (const auto session = coordinator_->status(peer.id)) {
+      const auto known = session->dialect == sync::Dialect::native ? session->acked : session->sent;
+      peer.lag = session->last_seq - std::min(known, session->last_seq);
+      peer.documents_sent = session->documents_sent;
+      peer.documents_received = session->documents_received;
+      peer.refused = session->refused;
+      peer.poison = session->poison;
+    }
+    list.push_back(std::move(peer));
+  }
+  return list;
+}
+
+Status NodeImpl::dial(const PeerSetting& peer) {
+  PEAT_TRY_VOID(connector_->add_peer(
+      {peer.id, peer.address.to_string(),
+       peer.authenticated ? sync::PeerAuth::formation : sync::PeerAuth::none}));
+  PEAT_TRY([[maybe_unused]] auto* channel, channels_->get_channel(peer.id));
+  return {};
+}
+
+void NodeImpl::drop(const EndpointId& peer) {
+  channels_->remove_channel(peer);
+  connector_->remove_peer(peer);
+}
+
+void NodeImpl::add_peer(const PeerSetting& peer, Done done) {
+  if (auto status = book_.add(peer); !status) return done(std::move(status));
+  if (auto status = dial(peer); !status) {
+    book_.remove(peer.id);
+    return done(std::move(status));
+  }
+  say(LogLevel::info,
+      fmt::format("peer added peer={} address={}", peer.id.short_form(), peer.address.to_string()));
+  save_peers(std::move(done));
+}
+
+void NodeImpl::remove_peer(const EndpointId& peer, Done done) {
+  const bool known = book_.remove(peer) || channels_->find_channel(peer) != nullptr;
+  if (!known) return done(fail(Code::not_found, "peer not found: " + peer.to_string()));
+  drop(peer);
+  say(LogLevel::info, fmt::format("peer removed peer={}", peer.short_form()));
+  save_peers(std::move(done));
+}
+
+void NodeImpl::save_peers(Done done) {
+  store::WriteBatch batch;
+  batch.put_meta(std::string(kPeersMeta), book_.encode());
+  if (auto written = store_->write(std::move(batch)); !written) {
+    return done(std::unexpected(std::move(written).error()));
+  }
+  store_->on_durable(std::move(done));
+}
+
+void NodeImpl::reload_peers(const Peers& peers) {
+  const auto difference = book_.set_from_settings(peers);
+  for (const auto& id : difference.removed) drop(id);
+  for (const auto& peer : difference.added) {
+    if (auto status = dial(peer); !status) {
+      say(LogLevel::error, fmt::format("reload: {}: {}", peer.to_string(), status.error().message));
+    }
+  }
+  say(LogLevel::info, fmt::format("peers reloaded added={} removed={}", difference.added.size(),
+                                  difference.removed.size()));
+}
+
+void NodeImpl::on_change(const store::ChangeEvent& change) {
+  Event event;
+  event.seq = change.seq;
+  event.key = change.key;
+  event.peer = change.origin;
+  if (change.action == store::ChangeEvent::Action::erase) {
+    event.action = "delete";
+  } else if (change.origin) {
+    event.action = "merge";
+  } else {
+    event.action = local_action_.empty() ? "update" : local_action_;
+  }
+  events_->publish(std::move(event));
+  last_change_ = executor_.now().mono;
+  if (trim_timer_ == 0) trim_when_quiet();
+}
+
+void NodeImpl::on_peer(const EndpointId& peer, bool connected) {
+  if (connected ? !connected_.insert(peer).second : connected_.erase(peer) == 0) return;
+  Event event;
+  event.peer = peer;
+  if (connected) {
+    event.kind = Event::Kind::peer_connected;
+    std::string dialect;
+    if (const auto* channel = channels_->find_channel(peer)) {
+      dialect = channel->dialect() == sync::Dialect::native ? sync::kAlpnNative : sync::kAlpnOld;
+    }
+    say(LogLevel::info, fmt::format("peer connected peer={} endpoint_id={} protocol={}",
+                                    peer.short_form(), peer.to_string(), dialect));
+  } else {
+    event.kind = Event::Kind::peer_disconnected;
+    for (const auto& status : connector_->peers()) {
+      if (status.id == peer) event.reason = status.last_error;
+    }
+    say(LogLevel::info,
+        fmt::format("peer disconnected peer={} reason=\"{}\"", peer.short_form(), event.reason));
+  }
+  events_->publish(std::move(event));
+}
+
+Result<std::vector<Event>> NodeImpl::read_feed(std::uint64_t after, std::size_t limit) const {
+  PEAT_TRY(auto rows, store_->feed(after, limit));
+  std::vector<Event> events;
+  for (auto& row : rows) {
+    Event event;
+    event.seq = row.seq;
+    event.key = std::move(row.key);
+    event.peer = row.origin;
+    event.action = row.kind == store::FeedKind::tombstone ? "delete"
+                   : row.origin                           ? "merge"
+                                                          : "update";
+    events.push_back(std::move(event));
+  }
+  return events;
+}
+
+void NodeImpl::trim_when_quiet() {
+  trim_timer_ = executor_.at(last_change_ + kTrimAfter, [this] {
+    trim_timer_ = 0;
+    if (executor_.now().mono - last_change_ < kTrimAfter) return trim_when_quiet();
+    malloc_trim(0);
+  });
+}
+
+std::string NodeImpl::metrics(const HttpCounters& http) const {
+  MetricSource source;
+  source.info = info();
+  source.resident_bytes = resident_bytes();
+  source.quarantined = documents_->quarantined().size();
+  source.cache_bytes = documents_->cached_bytes();
+  source.events = events_->published();
+  source.store = store_->stats();
+  source.net = endpoint_->stats();
+  source.channels = channels_->stats();
+  source.http = http;
+  source.peers = peers();
+  return exposition(source);
+}
+
+void NodeImpl::shutdown(Done done) {
+  if (trim_timer_ != 0) executor_.cancel(trim_timer_);
+  trim_timer_ = 0;
+  channels_->shutdown([this, done = std::move(done)]() mutable {
+    connector_->shutdown();
+    endpoint_->shutdown(kCloseShutdown, "shutdown", [this, done = std::move(done)]() mutable {
+      store_->close(std::move(done));
+    });
+  });
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Node>> Node::open(AsioExecutor& executor, Settings settings, Log log,
+                                         const Limits& limits) {
+  auto node = std::make_unique<NodeImpl>(executor, std::move(settings), std::move(log), limits);
+  PEAT_TRY_VOID(node->open());
+  return node;
+}
+
+}  // namespace peat::node

@@ -1,0 +1,40 @@
+// A running node: settings in, a mesh that agrees out. The composition root.
+//
+//   store::DocumentStore  <- sync::Documents <- sync::Coordinator
+//   net::QuicEndpoint     <- sync::Connector <- sync::SyncChannelManager <-´
+//
+// Opening makes the key, opens the store, binds the socket and dials the peers; whatever fails
+// names the setting and the remedy. shutdown() ends in the opposite order: channels flush, the
+// endpoint closes its connections, the store makes everything durable and marks the stop as clean.
+//
+// Threading: the executor's loop, from open() to the destructor.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "base/limits.hpp"
+#include "node/asio_executor.hpp"
+#include "node/node_api.hpp"
+#include "node/settings.hpp"
+#include "peat/error.hpp"
+
+namespace peat::node {
+
+// Where a node says what an operator should know: one sentence with contiguous key=value fields.
+using Log = std::function<void(LogLevel level, std::string_view message)>;
+
+class Node : public NodeApi {
+ public:
+  // The executor outlives the node.
+  static Result<std::unique_ptr<Node>> open(AsioExecutor& executor, Settings settings, Log log,
+                                            const Limits& limits = {});
+
+  // SIGHUP: the peers of the settings, read again.
+  virtual void reload_peers(const Peers& peers) = 0;
+  // Afterwards no call but the destructor.
+  virtual void shutdown(Done done) = 0;
+};
+
+}  // namespace peat::node
