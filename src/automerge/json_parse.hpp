@@ -1,0 +1,35 @@
+// JSON text as a value, exactly: integers keep their 64 bits, doubles are rounded correctly,
+// object members are sorted bytewise and unique (the last of equals counts).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "peat/error.hpp"
+
+namespace peat::automerge {
+
+struct JsonMember;
+
+struct Json {
+  using Array = std::vector<Json>;
+  using Object = std::vector<JsonMember>;
+  // The integers come as int64 when they fit, else as uint64, else as the nearest double.
+  std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_t, double, std::string, Array,
+               Object>
+      data;
+};
+
+struct JsonMember {
+  std::string key;
+  Json value;
+};
+
+// RFC 8259, one value. Refuses what is not UTF-8 (lone surrogate escapes too), more than the
+// limits json_depth and json_values allow, and numbers beyond a double's range.
+Result<Json> parse_json(std::string_view text);
+
+}  // namespace peat::automerge
