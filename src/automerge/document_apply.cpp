@@ -163,6 +163,14 @@ Status check_queue(std::span<const QueuedChange> queue) {
                                         "first");
 }
 
+QueuedChange queued_change(const ChangeView& change) {
+  QueuedChange queued;
+  queued.hash = change.hash;
+  queued.chunk.assign(change.chunk.begin(), change.chunk.end());
+  for (std::size_t d = 0; d < change.dep_count(); ++d) queued.deps.push_back(change.dep(d));
+  return queued;
+}
+
 GraphRow graph_row(const ChangeView& change, std::uint32_t actor) {
   GraphRow row;
   row.hash = change.hash;
@@ -267,6 +275,17 @@ Status Document::Impl::load_document(const Chunk& chunk, const LoadOptions& opti
   return {};
 }
 
+Result<std::vector<ChangeView>> Document::Impl::queued_views() const {
+  std::vector<ChangeView> views;
+  views.reserve(queue.size() + 1);
+  for (const auto& queued : queue) {
+    PEAT_TRY(const auto chunk, read_chunk(queued.chunk, 0));
+    PEAT_TRY(auto change, parse_change_body(chunk, queued.hash, no_limits()));
+    views.push_back(std::move(change));
+  }
+  return views;
+}
+
 Result<ApplyReport> Document::Impl::apply(Incoming& incoming) {
   PEAT_TRY_VOID(ensure_hashes());
   if (pending) {
@@ -285,13 +304,7 @@ Result<ApplyReport> Document::Impl::apply(Incoming& incoming) {
   }
   if (fresh.empty()) return report;
   const auto old = queue.size();
-  std::vector<ChangeView> candidates;
-  candidates.reserve(old + fresh.size());
-  for (const auto& queued : queue) {
-    PEAT_TRY(const auto chunk, read_chunk(queued.chunk, 0));
-    PEAT_TRY(auto change, parse_change_body(chunk, queued.hash, no_limits()));
-    candidates.push_back(std::move(change));
-  }
+  PEAT_TRY(auto candidates, queued_views());
   for (const auto* change : fresh) candidates.push_back(*change);
 
   Admission admission(actors, graph, candidates, old);
@@ -300,14 +313,8 @@ Result<ApplyReport> Document::Impl::apply(Incoming& incoming) {
   std::vector<QueuedChange> waiting;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     if (!admission.waits(i)) continue;
-    QueuedChange queued;
-    queued.hash = candidates[i].hash;
-    queued.chunk.assign(candidates[i].chunk.begin(), candidates[i].chunk.end());
-    for (std::size_t d = 0; d < candidates[i].dep_count(); ++d) {
-      queued.deps.push_back(candidates[i].dep(d));
-    }
+    waiting.push_back(queued_change(candidates[i]));
     report.queued += i >= old;
-    waiting.push_back(std::move(queued));
   }
   PEAT_TRY_VOID(check_queue(waiting));
 
@@ -317,7 +324,7 @@ Result<ApplyReport> Document::Impl::apply(Incoming& incoming) {
     bytes += candidates[admitted.candidate].chunk.size();
   }
   if (tail.capacity() < tail.size() + bytes) {
-    tail.reserve(std::max(tail.size() + bytes, tail.size() + tail.size() / 2));
+    tail.reserve(tail.size() + std::max(bytes, tail.size() / 2));
   }
   for (const auto& admitted : admission.admitted()) {
     const auto& change = candidates[admitted.candidate];
