@@ -434,7 +434,8 @@ void QuicConnection::on_acknowledged(StreamId id, std::uint64_t offset, std::uin
   Stream* stream = find(id);
   if (stream == nullptr) return;
   stream->send.acknowledge(offset + length);
-  if (!stream->can_write || !stream->fin_sent || stream->send.unacknowledged() > 0) return;
+  if (!stream->can_write || stream->send.unacknowledged() > 0) return;
+  if (stream->fin && !stream->fin_sent) return;
   if (handler_ != nullptr && !close_request_) handler_->on_acknowledged(*this, id);
 }
 

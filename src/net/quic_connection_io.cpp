@@ -148,7 +148,9 @@ void QuicConnection::deliver_wants_data() {
     const auto ids = std::move(wants_data_);
     wants_data_.clear();
     for (const auto id : ids) {
-      if (handler_ != nullptr && wants_data(id)) handler_->on_wants_data(*this, id);
+      const Stream* stream = open_for_use() ? find(id) : nullptr;
+      const bool room = stream != nullptr && stream->send.unsent() < packet_size();
+      if (handler_ != nullptr && room) handler_->on_wants_data(*this, id);
     }
   }
 }

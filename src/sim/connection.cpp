@@ -140,7 +140,10 @@ std::uint64_t SimConnection::unacknowledged(StreamId id) const {
 }
 
 bool SimConnection::wants_data(StreamId id) const {
-  return state_ == State::open && unsent(id) < kSegmentBytes;
+  const auto found = streams_.find(id);
+  if (state_ != State::open || found == streams_.end()) return false;
+  const auto& out = found->second.out;
+  return !out.done() && !out.fin_written && out.pending() < kSegmentBytes;
 }
 
 void SimConnection::consumed(StreamId id, std::uint64_t bytes) {

@@ -12,6 +12,7 @@ using transport::Connection;
 using transport::StreamId;
 
 constexpr Duration kVerdictWait = std::chrono::milliseconds(500);
+constexpr std::uint64_t kPacketBytes = 1200;  // unsent beyond this: the next message can wait
 constexpr std::uint32_t kMaxTries = 3;
 constexpr std::uint32_t kMaxBeatsSkipped = 50;
 
@@ -42,10 +43,9 @@ bool OldLink::has_room() const {
          unproven_bytes_ < context_.limits.sync_unproven_bytes;
 }
 
-bool OldLink::wants_data() const {
-  return has_room() &&
-         (!latest_ || connection_->unsent(*latest_) == 0 || connection_->wants_data(*latest_));
-}
+bool OldLink::wants_data() const { return has_room() && !backed_up(); }
+
+bool OldLink::backed_up() const { return latest_ && connection_->unsent(*latest_) >= kPacketBytes; }
 
 void OldLink::send(Bytes message, Ticket ticket) {
   waiting_ = Message{std::move(message), ticket, 0};
@@ -59,10 +59,7 @@ void OldLink::flush() {
 
 // False: not now.
 bool OldLink::try_send(Message& message) {
-  if (unproven_bytes_ >= context_.limits.sync_unproven_bytes) return false;
-  if (latest_ && connection_->unsent(*latest_) > 0 && !connection_->wants_data(*latest_)) {
-    return false;
-  }
+  if (unproven_bytes_ >= context_.limits.sync_unproven_bytes || backed_up()) return false;
   if (verdict_ == Verdict::reads_on && kept_open_) return write(*kept_open_, message, false);
   const auto stream = connection_->open_bidirectional();
   if (!stream) return false;

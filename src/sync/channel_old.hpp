@@ -60,6 +60,8 @@ class OldLink final : public ChannelLink {
   bool ours(transport::StreamId stream) const {
     return transport::opened_by_dialler(stream) == connection_->dialled();
   }
+  // The stream written to last still has more than a packet to send.
+  bool backed_up() const;
   // Sends what waits, as far as streams and windows allow.
   void flush();
   bool try_send(Message& message);

@@ -101,8 +101,11 @@ class ConnectionHandler {
   virtual void on_stream_opened(Connection&, StreamId) {}  // by the peer
   // In order, without gaps; `data` dies with the call. fin: no more will come.
   virtual void on_data(Connection&, StreamId, ByteView data, bool fin) = 0;
-  virtual void on_wants_data(Connection&, StreamId) {}  // wants_data became true
-  virtual void on_acknowledged(Connection&, StreamId) {}  // everything written, fin too, arrived
+  // wants_data became true; after a fin: what the stream still has fits a packet, so that another
+  // may begin.
+  virtual void on_wants_data(Connection&, StreamId) {}
+  // Everything written so far, the fin too if there was one, has arrived. Again after each write.
+  virtual void on_acknowledged(Connection&, StreamId) {}
   virtual void on_reset(Connection&, StreamId, std::uint64_t /*code*/) {}  // their sending half
   virtual void on_stop_sending(Connection&, StreamId, std::uint64_t /*code*/) {}
   virtual void on_streams_available(Connection&) {}
