@@ -90,10 +90,6 @@ QuicCore::~QuicCore() {
   }
 }
 
-void QuicCore::set_max_segments(std::size_t count) {
-  max_segments_ = std::clamp(count, std::size_t{1}, kMaxSegments);
-}
-
 ngtcp2_cid QuicCore::random_cid(std::size_t length) {
   ngtcp2_cid cid{};
   cid.datalen = length;
@@ -321,7 +317,7 @@ std::optional<Transmit> QuicCore::burst(const ConnectionPtr& connection) {
   std::size_t count = 0;
   const std::size_t quantum =
       std::min<std::size_t>(kBurstBytes, ngtcp2_conn_get_send_quantum(connection->conn_));
-  while (count < max_segments_ && (used == 0 || used + out.segment <= quantum)) {
+  while (count < kMaxSegments && (used == 0 || used + out.segment <= quantum)) {
     ngtcp2_pkt_info info{};
     const auto size = std::min<std::size_t>(
         kPacketBytes, ngtcp2_conn_get_max_tx_udp_payload_size(connection->conn_));

@@ -61,7 +61,8 @@ struct Transmit {
 class QuicCore {
  public:
   static constexpr std::size_t kCidLength = 16;
-  static constexpr std::size_t kMaxSegments = 64;  // of the kernel's segmentation offload
+  // In one Transmit: the kernel's bound for segmentation offload.
+  static constexpr std::size_t kMaxSegments = 64;
 
   // Code::invalid_argument if an option is out of its range or the signer does not fit the id.
   static Result<std::unique_ptr<QuicCore>> create(CoreOptions options);
@@ -74,8 +75,6 @@ class QuicCore {
   // Called when there is something to transmit because of a call from outside the four functions
   // above (a write, a dial …). It must only schedule, not transmit.
   void set_wake(std::function<void()> wake) { wake_ = std::move(wake); }
-  // How many segments one Transmit may have; 1 where offload does not work.
-  void set_max_segments(std::size_t count);
 
   // Dials `peer` at `remote` from `local`. `done` is called once, later. Returns the attempt's
   // number for cancel_dial().
@@ -224,7 +223,6 @@ class QuicCore {
   Bytes reply_buffer_;
   Instant reply_second_{};
   std::uint64_t replies_in_second_ = 0;
-  std::size_t max_segments_ = kMaxSegments;
   std::unique_ptr<std::uint8_t[]> buffer_;
   std::optional<Held> held_;
   EndpointStats stats_;

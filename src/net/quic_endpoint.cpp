@@ -131,7 +131,6 @@ Status QuicEndpoint::Impl::open(EndpointOptions options) {
   core.qlog = qlog_files(std::move(options.qlog_dir));
   core.random = &random_;
   PEAT_TRY(core_, QuicCore::create(std::move(core)));
-  if (!socket_->gso()) core_->set_max_segments(1);
   core_->set_wake([this] { schedule_flush(); });
   error_code error;
   descriptor_.assign(socket_->fd(), error);
@@ -199,13 +198,11 @@ void QuicEndpoint::Impl::flush() {
     }
     if (!unsent_) unsent_ = core_->poll_transmit(clock_now());
     if (!unsent_ || stopped_) break;
-    const bool gso = socket_->gso();
     if (!socket_->send(*unsent_)) {
       wait_writable();
       break;
     }
     unsent_.reset();
-    if (gso && !socket_->gso()) core_->set_max_segments(1);
   }
   if (stopped_) return;
   arm_timer();

@@ -9,7 +9,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <optional>
 #include <unistd.h>
 
 namespace peat::net {
@@ -40,7 +39,20 @@ void add_control(msghdr& message, std::size_t& used, int level, int type, const 
   used += CMSG_SPACE(sizeof value);
 }
 
+// ECONNREFUSED reports what became of an earlier datagram; this one was not tried.
+bool worth_repeating(int error, int& tries) {
+  return error == EINTR || (error == ECONNREFUSED && ++tries < 3);
+}
+
 }  // namespace
+
+// One message to send, with what it points to.
+struct UdpSocket::Outgoing {
+  iovec piece;
+  alignas(cmsghdr) std::array<std::uint8_t, kControlBytes> control;
+
+  void prepare(msghdr& message, const Transmit& what, ByteView data, bool segmented);
+};
 
 struct UdpSocket::Buffers {
   std::array<std::array<std::uint8_t, kMessageBytes>, kBatch> data;
@@ -48,6 +60,8 @@ struct UdpSocket::Buffers {
   std::array<sockaddr_storage, kBatch> from;
   std::array<iovec, kBatch> pieces;
   std::array<mmsghdr, kBatch> messages;
+  std::array<Outgoing, QuicCore::kMaxSegments> outgoing;
+  std::array<mmsghdr, QuicCore::kMaxSegments> outgoing_messages;
 };
 
 UdpSocket::UdpSocket(int fd, bool gso)
@@ -156,10 +170,10 @@ bool UdpSocket::receive(const Sink& sink) {
 
 // ---- sending
 
-UdpSocket::Sent UdpSocket::send_message(const Transmit& what, ByteView data, bool segmented) {
-  alignas(cmsghdr) std::array<std::uint8_t, kControlBytes> control{};
-  iovec piece{const_cast<std::uint8_t*>(data.data()), data.size()};
-  msghdr message{};
+void UdpSocket::Outgoing::prepare(msghdr& message, const Transmit& what, ByteView data,
+                                  bool segmented) {
+  piece = {const_cast<std::uint8_t*>(data.data()), data.size()};
+  message = {};
   message.msg_name = const_cast<sockaddr*>(what.remote.raw());
   message.msg_namelen = what.remote.size();
   message.msg_iov = &piece;
@@ -180,45 +194,36 @@ UdpSocket::Sent UdpSocket::send_message(const Transmit& what, ByteView data, boo
       add_control(message, used, IPPROTO_IP, IP_PKTINFO, from);
     }
   }
-  if (what.ecn != 0) {
-    const bool v6 = what.remote.unmapped().is_v6();
-    if (v6) {
-      add_control(message, used, IPPROTO_IPV6, IPV6_TCLASS, int{what.ecn});
-    } else {
-      add_control(message, used, IPPROTO_IP, IP_TOS, int{what.ecn});
-    }
+  if (what.ecn != 0 && what.remote.unmapped().is_v6()) {
+    add_control(message, used, IPPROTO_IPV6, IPV6_TCLASS, int{what.ecn});
+  } else if (what.ecn != 0) {
+    add_control(message, used, IPPROTO_IP, IP_TOS, int{what.ecn});
   }
   message.msg_controllen = used;
   if (used == 0) message.msg_control = nullptr;
+}
+
+UdpSocket::Sent UdpSocket::send_series(const Transmit& what) {
+  msghdr message;
+  buffers_->outgoing[0].prepare(message, what, what.data, true);
   ssize_t sent;
-  // ECONNREFUSED is the report of an earlier datagram's ICMP answer; this one was not tried.
   int tries = 0;
   do {
     sent = sendmsg(fd_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     ++stats_.send_calls;
-  } while (sent < 0 && (errno == EINTR || (errno == ECONNREFUSED && ++tries < 3)));
+  } while (sent < 0 && worth_repeating(errno, tries));
   if (sent >= 0) return Sent::yes;
-  switch (errno) {
-    case EAGAIN:
-    case ENOBUFS:
-      return Sent::full;
-    case EMSGSIZE:
-      return Sent::too_large;
-    default:
-      return Sent::refused;
-  }
+  return errno == EAGAIN || errno == ENOBUFS ? Sent::full : Sent::refused;
 }
 
 bool UdpSocket::send(const Transmit& what) {
   const bool series = what.data.size() > what.segment;
   if (!series || !gso_ || resume_at_ > 0) return send_one_by_one(what);
-  switch (send_message(what, what.data, true)) {
+  switch (send_series(what)) {
     case Sent::yes:
       return true;
     case Sent::full:
       return false;
-    case Sent::too_large:
-      return send_one_by_one(what);
     case Sent::refused:
       break;
   }
@@ -230,19 +235,28 @@ bool UdpSocket::send(const Transmit& what) {
 }
 
 bool UdpSocket::send_one_by_one(const Transmit& what) {
+  Buffers& b = *buffers_;
+  int tries = 0;
   while (resume_at_ < what.data.size()) {
-    const auto size = std::min(what.segment, what.data.size() - resume_at_);
-    switch (send_message(what, what.data.subspan(resume_at_, size), false)) {
-      case Sent::full:
-        return false;  // the rest when the socket is writable
-      case Sent::yes:
-        break;
-      case Sent::too_large:  // a probe for a larger path: its loss is the answer
-      case Sent::refused:
-        ++stats_.send_errors;
-        break;
+    unsigned count = 0;
+    for (auto at = resume_at_; at < what.data.size() && count < b.outgoing.size();
+         at += what.segment) {
+      const auto size = std::min(what.segment, what.data.size() - at);
+      b.outgoing[count].prepare(b.outgoing_messages[count].msg_hdr, what,
+                                what.data.subspan(at, size), false);
+      ++count;
     }
-    resume_at_ += size;
+    const int sent = sendmmsg(fd_, b.outgoing_messages.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ++stats_.send_calls;
+    if (sent > 0) {
+      resume_at_ += static_cast<std::size_t>(sent) * what.segment;
+    } else if (errno == EAGAIN || errno == ENOBUFS) {
+      return false;  // the rest when the socket is writable
+    } else if (!worth_repeating(errno, tries)) {
+      // EMSGSIZE for a probe of a larger path: its loss is the answer.
+      ++stats_.send_errors;
+      resume_at_ += what.segment;
+    }
   }
   resume_at_ = 0;
   return true;

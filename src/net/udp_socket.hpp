@@ -7,7 +7,8 @@
 // were sent to (IP_PKTINFO), so that answers come from there even when the socket is bound to
 // every address. Sending: a series of equal datagrams in one call (GSO). Some links refuse GSO
 // (EIO on Docker, veth and other virtual devices, EINVAL where checksums are not computed): it is
-// then switched off for good and the series is sent again one by one, so nothing is lost.
+// then switched off for good and the series is sent again datagram by datagram (sendmmsg), so
+// nothing is lost.
 // The socket never fragments (IP_PMTUDISC_PROBE): QUIC finds the path's size itself.
 #pragma once
 
@@ -67,11 +68,12 @@ class UdpSocket {
   Result<SocketAddress> fit(const SocketAddress& remote) const;
 
  private:
-  enum class Sent { yes, full, too_large, refused };
+  enum class Sent { yes, full, refused };
+  struct Outgoing;
   struct Buffers;
 
   UdpSocket(int fd, bool gso);
-  Sent send_message(const Transmit& what, ByteView data, bool segmented);
+  Sent send_series(const Transmit& what);
   bool send_one_by_one(const Transmit& what);
 
   int fd_;

@@ -160,7 +160,6 @@ TEST_F(QuicEndpointTest, F9_OffloadIsNotTriedWhenSwitchedOffBySetting) {
   ASSERT_TRUE(connection) << connection.error().message;
   expect_echo(**connection, 1'000'000);
   EXPECT_FALSE(a->stats().gso_active);
-  EXPECT_GE(a->stats().send_calls, a->stats().datagrams_sent);
 }
 
 TEST_F(QuicEndpointTest, OffloadSendsManyDatagramsWithOneCall) {
