@@ -321,6 +321,11 @@ TEST_P(IrohTest, DialsUsOnTheOldProtocol) {
 
 TEST_P(IrohTest, GetsItsUnidirectionalStreamsBack) { expect_dialler_succeeds("uni", 5000); }
 
+// More than the credit of the beginning, both ways: heartbeats go on for days.
+TEST_P(IrohTest, SendsAndGetsFiveHundredUnidirectionalStreams) {
+  expect_dialler_succeeds("unis", 500);
+}
+
 TEST_P(IrohTest, OpensAThousandStreamsToUs) { expect_dialler_succeeds("many", 1000); }
 
 TEST_P(IrohTest, AsDiallerSeesOurCloseCode) {

@@ -176,6 +176,18 @@ async fn run_test(conn: &Connection, test: &str, n: usize) -> Outcome<()> {
             let got = conn.accept_uni().await?.read_to_end(n + 1).await?;
             if got != data { Err("the unidirectional stream came back changed".into()) } else { Ok(()) }
         }
+        // Like heartbeats: n streams, one after the other, each returned.
+        "unis" => {
+            for _ in 0..n {
+                let mut send = conn.open_uni().await?;
+                send.write_all(b"beat").await?;
+                send.finish()?;
+                if conn.accept_uni().await?.read_to_end(10).await? != b"beat" {
+                    return Err("a heartbeat came back changed".into());
+                }
+            }
+            Ok(())
+        }
         // The other side closes with code n; the reason is printed.
         "close" => {
             let (mut send, _recv) = conn.open_bi().await?;
