@@ -160,6 +160,7 @@ class OpSet final : private Sequence::BlockIds {
   Result<std::uint32_t> place_element(const OpView& op, OpId id, std::uint32_t object);
   Status check_mark_end(const OpView& op, OpId id, std::uint32_t slot) const;
   void settle_loaded();
+  static bool sort_by_counter(std::vector<IdRow>& ids);
 
   const ActorTable& actors_;
   std::vector<OpRow> rows_;

@@ -77,6 +77,7 @@ Rebuilder::Rebuilder(const OpSet& ops, const ActorTable& actors, ChangeGraph& gr
 // The actor's first change that reaches this counter; kNone if that is a later one.
 std::uint32_t Rebuilder::change_of(OpId id) {
   const auto& mine = by_actor_[id.actor()];
+  if (mine.size() == 1) return graph_.row(mine[0]).max_op() < id.counter() ? kNone : mine[0];
   const auto at = std::ranges::lower_bound(
       mine, id.counter(), {}, [this](std::uint32_t change) { return graph_.row(change).max_op(); });
   return at == mine.end() ? kNone : *at;
@@ -197,6 +198,9 @@ Status Rebuilder::write(bool known, RebuiltChanges* keep) {
   std::vector<OpView> views;
   std::vector<ChangeHash> deps;
   Bytes scratch;
+  std::uint32_t most = 0;
+  for (const auto& range : ranges_) most = std::max(most, range.ops);
+  views.reserve(most);
   if (keep != nullptr) keep->begin.push_back(0);
   for (std::uint32_t i = 0; i < count_; ++i) {
     const auto& row = graph_.row(i);

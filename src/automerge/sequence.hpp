@@ -33,6 +33,17 @@ class Sequence {
   // Where `slot` is, given the id of its block.
   Place locate(std::uint32_t slot, std::uint32_t block_id) const;
   void set_width(std::uint32_t slot, std::uint32_t block_id, std::uint32_t width);
+  // All widths at once, `width_of(slot)` being each element's.
+  template <class WidthOf>
+  void set_widths(WidthOf width_of) {
+    total_ = 0;
+    for (auto& block : blocks_) {
+      std::uint64_t sum = 0;
+      for (auto& entry : block.entries) sum += entry.width = width_of(entry.slot);
+      widths_[block.position] = sum;
+      total_ += sum;
+    }
+  }
 
   Place begin() const { return {}; }
   bool at_end(Place p) const { return p.block >= order_.size(); }
