@@ -305,10 +305,10 @@ void Store::deliver(std::vector<ChangeEvent> events) {
     const auto event = std::move(events_.front());
     events_.pop_front();
     const auto audience = observers_;  // one of them may unsubscribe another
-    for (const auto& [id, observer] : audience) {
+    for (const auto& listener : audience) {
       const bool subscribed = std::ranges::any_of(
-          observers_, [id = id](const auto& entry) { return entry.first == id; });
-      if (subscribed) (*observer)(event);
+          observers_, [&listener](const auto& entry) { return entry.first == listener.first; });
+      if (subscribed) (*listener.second)(event);
     }
   }
   delivering_ = false;

@@ -8,4 +8,5 @@ if(TARGET peat_store)
     SOURCES store_power_cut_test.cpp disk_recorder.cpp LIBS store_workload)
   peat_test(test_store_disk_full LABEL system
     SOURCES store_disk_full_test.cpp disk_recorder.cpp LIBS store_workload)
+  peat_test(test_store_threads LABEL system SOURCES store_threads_test.cpp LIBS store_workload)
 endif()
