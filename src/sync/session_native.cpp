@@ -13,7 +13,8 @@ constexpr std::size_t kFrameBytes = 128U << 10;
 constexpr std::size_t kFrameEntries = 512;
 constexpr std::size_t kOffersOpen = 4;
 constexpr std::size_t kRowsPerLook = 256;
-// Rows that the peer does not need to see move our position silently; it is stated after so many.
+// Rows that the peer does not need to see move our position silently; it is stated at the latest
+// after so many.
 constexpr store::Seq kSilentRows = 512;
 // Farther behind the feed's end than this, a new change goes out ahead of its turn.
 constexpr store::Seq kUrgentDistance = 64;
@@ -41,6 +42,12 @@ NativeSession::NativeSession(SyncChannel& channel, const SessionContext& context
       known_(context.limits.sync_known_heads),
       told_(context.limits.sync_known_heads),
       retry_(context.limits.sync_needs) {}
+
+// What was heard since the last note: positions that came alone were not worth a commit.
+NativeSession::~NativeSession() {
+  if (reached_ > saved_)
+    static_cast<void>(save_position(store_, peer_, {hello_->store_id, reached_}));
+}
 
 void NativeSession::on_change(const store::ChangeEvent& event) {
   if (event.origin == peer_ || !hello_) return;
@@ -85,6 +92,7 @@ std::optional<wire::NativeFrame> NativeSession::next_frame() {
   if (pong_) return wire::Pong{*std::exchange(pong_, std::nullopt)};
   if (durable_ > acked_) {
     acked_ = durable_;
+    state_position_ = true;
     return wire::DurableAck{acked_, {}};
   }
   if (!needs_.empty()) {
@@ -97,11 +105,9 @@ std::optional<wire::NativeFrame> NativeSession::next_frame() {
     ready_.pop_front();
     return frame;
   }
-  const bool first = !caught_up_ && offers_.empty();
-  if (first) caught_up_ = true;
-  if (given() > stated_ && (first || given() - stated_ >= kSilentRows)) {
-    return wire::FeedDone{take_position()};
-  }
+  const auto silent = given() - stated_;
+  const bool moment = std::exchange(state_position_, !offers_.empty());
+  if (silent >= kSilentRows || (silent > 0 && moment)) return wire::FeedDone{take_position()};
   return std::nullopt;
 }
 

@@ -9,8 +9,9 @@
 //       doc_heads  →  need (exactly one answer each; at most kOffersOpen unanswered)  → doc_changes
 //
 // A frame carries the position up to which everything has then been given. The receiver persists
-// it behind the documents and acknowledges it when they are durable. It states no position while
-// it lacks dependencies that it has asked for.
+// it behind the documents and acknowledges it when they are durable; it does neither while it
+// lacks dependencies that it has asked for. Behind an acknowledgement it states its own position,
+// which has moved by what it received: so a reconnect costs what changed, in both directions.
 //
 // What a live change is sent with: the changes since what the peer is known to have; if that is
 // not known, the changes that are the new heads. A receiver that finds dependencies missing asks.
@@ -36,6 +37,7 @@ class NativeSession final : public DialectSession {
   // `wake` is called from the loop when there is something new to send.
   NativeSession(SyncChannel& channel, const SessionContext& context, SessionCounters& counters,
                 std::function<void()> wake);
+  ~NativeSession() override;
 
   void on_change(const store::ChangeEvent& event) override;
   void on_native(wire::NativeFrame frame) override;
@@ -119,8 +121,8 @@ class NativeSession final : public DialectSession {
   store::Seq cursor_ = 0;                // our feed is handled up to here
   store::Seq start_ = 0;                 // its end when the hello came
   store::Seq stated_ = 0;                // the last position that went out
-  bool caught_up_ = false;
-  bool skip_own_rows_ = true;  // rows that came from the peer on this connection
+  bool state_position_ = true;  // now is a moment to state it without a message that carries it
+  bool skip_own_rows_ = true;   // rows that came from the peer on this connection
   KeyQueue urgent_;
   std::deque<Ask> asked_;
   std::deque<Offer> offers_;
@@ -136,8 +138,10 @@ class NativeSession final : public DialectSession {
   bool frozen_ = false;     // lost track of what is lacking: no more positions on this connection
   store::Seq heard_ = 0;    // the last position the peer stated
   store::Seq reached_ = 0;  // stored here
+  store::Seq saved_ = 0;    // and noted in the store
   store::Seq durable_ = 0;  // and committed
   store::Seq acked_ = 0;    // and acknowledged
+  bool wrote_ = false;      // something went into the store since
   bool commit_awaited_ = false;
 };
 

@@ -9,6 +9,8 @@ namespace {
 
 // Answers that may wait to be sent; a peer that asks for more at once breaks the protocol.
 constexpr std::size_t kAnswersWaiting = 8;
+// A position that comes without news is noted in the store with the next news, or after so many.
+constexpr store::Seq kPositionsUnsaved = 512;
 // How often one document's dependencies are asked for before the peer is not believed any more.
 constexpr std::uint32_t kMostAsks = 8;
 
@@ -64,7 +66,7 @@ void NativeSession::on_hello(const wire::Hello& hello) {
   counters_.sent = cursor_;
   counters_.acked = cursor_;
   if (counters_.held.store_id != hello.store_id) counters_.held = {hello.store_id, 0};
-  heard_ = reached_ = durable_ = acked_ = counters_.held.position;
+  heard_ = reached_ = saved_ = durable_ = acked_ = counters_.held.position;
 }
 
 // --- documents ----------------------------------------------------------------------------------
@@ -84,7 +86,10 @@ void NativeSession::on_document(const wire::DocumentChanges& document) {
     urgent_.push(key);  // its tombstone
     return;
   }
-  if (result->changed) ++counters_.documents_received;
+  if (result->changed) {
+    ++counters_.documents_received;
+    wrote_ = true;
+  }
   learn(key, document.heads);
   if (result->heads == document.heads) {
     awaited_.erase(key);
@@ -205,7 +210,10 @@ void NativeSession::on_tombstones(const wire::Tombstones& frame) {
       counters_.fault(key, applied.error(), context_.limits);
       continue;
     }
-    if (*applied) ++counters_.tombstones_received;
+    if (*applied) {
+      ++counters_.tombstones_received;
+      wrote_ = true;
+    }
     awaited_.erase(key);
     known_.erase(key);
     const auto* told = told_.find(key);
@@ -224,8 +232,12 @@ void NativeSession::on_position(store::Seq position) {
 
 void NativeSession::settle_position() {
   if (heard_ <= reached_ || !awaited_.empty() || !retry_.empty() || frozen_) return;
-  // Written behind the documents it speaks for: the store commits in that order.
-  if (!save_position(store_, peer_, {hello_->store_id, heard_})) return;
+  const bool wrote = std::exchange(wrote_, false);
+  if (wrote || heard_ - saved_ >= kPositionsUnsaved) {
+    // Written behind the documents it speaks for: the store commits in that order.
+    if (!save_position(store_, peer_, {hello_->store_id, heard_})) return;
+    saved_ = heard_;
+  }
   reached_ = heard_;
   await_commit();
 }

@@ -22,8 +22,9 @@ OldSession::OldSession(SyncChannel& channel, const SessionContext& context,
       store_(context.documents.store()),
       peer_(channel.peer_id()),
       start_(store_.last_seq()),
-      urgent_(context.limits.sync_urgent_keys),
-      replies_(context.limits.sync_reply_keys),
+      urgent_(std::min(context.limits.sync_urgent_keys, context.limits.sync_states / 4)),
+      wanted_(context.limits.sync_states / 4),
+      replies_(context.limits.sync_states / 4),
       states_(context.limits.sync_states),
       known_(context.limits.sync_known_heads),
       snapshots_(context.limits.sync_known_heads),
@@ -88,8 +89,11 @@ void OldSession::on_delta(std::string_view key, ByteView message) {
   if (result->refused) return refuse(key);
   if (result->changed) ++counters_.documents_received;
   keep_if_settled(key, state, result->heads);
-  // One that finds no room is asked for again by the peer; what we had to add goes by the cursor.
-  if (!replies_.push(key)) skip_own_rows_ = false;
+  // An answer that finds no room is due again with the peer's next message, at the latest after a
+  // reconnect; then what has arrived meanwhile no longer stands before it. What we had to add of
+  // our own goes by the cursor.
+  auto& queue = result->heads.empty() || result->changed ? wanted_ : replies_;
+  if (!queue.push(key)) skip_own_rows_ = false;
 }
 
 void OldSession::on_snapshot(std::string_view key, ByteView saved) {
@@ -232,9 +236,11 @@ void OldSession::fill_urgent(wire::SyncBatch& batch) {
     add_document(urgent_.front(), batch);
     urgent_.pop();
   }
-  while (!replies_.empty() && !full()) {
-    add_message(replies_.front(), batch);
-    replies_.pop();
+  for (auto* queue : {&wanted_, &replies_}) {
+    while (!queue->empty() && !full()) {
+      add_message(queue->front(), batch);
+      queue->pop();
+    }
   }
 }
 

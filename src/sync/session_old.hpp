@@ -72,8 +72,10 @@ class OldSession final : public DialectSession {
   std::size_t batch_bytes_ = 0;            // of the batch being filled
   std::optional<wire::SyncBatch> unsent_;  // the channel had no room
   std::optional<wire::Frame> unsent_frame_;
+  // Together fewer than states_ holds: what an answer goes by must not be forgotten before it.
   KeyQueue urgent_;
-  KeyQueue replies_;
+  KeyQueue wanted_;   // to be answered because we lack something
+  KeyQueue replies_;  // to be answered because the peer waits for it (A11)
   RecentMap<automerge::SyncState> states_;
   RecentMap<automerge::Heads> known_;  // heads the peer has, of documents that travel whole
   RecentMap<Digest> snapshots_;        // the last one received and stored

@@ -23,10 +23,11 @@ inline EndpointId endpoint(std::uint8_t n) {
 }
 
 struct Replica {
-  Replica(sim::World& in_world, std::uint8_t n, std::string node_name)
+  Replica(sim::World& in_world, std::uint8_t n, std::string node_name, Limits with = {})
       : world(in_world),
         id(endpoint(n)),
         name(std::move(node_name)),
+        limits(with),
         disk(std::make_shared<store::MemoryDisk>()) {
     start();
   }

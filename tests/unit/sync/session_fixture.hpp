@@ -163,6 +163,45 @@ class FakeChannel final : public SyncChannel {
   int in_flight_ = 0;
 };
 
+// A peer played by the test: keeps what it hears and sends what it is told to.
+struct Recorder final : ChannelListener {
+  void on_connected(SyncChannel&) override {}
+  void on_disconnected(SyncChannel&) override {}
+  void on_frame(SyncChannel&, wire::Frame frame) override { frames.push_back(std::move(frame)); }
+  void on_native(SyncChannel&, wire::NativeFrame frame) override {
+    native.push_back(std::move(frame));
+  }
+  void on_wants_data(SyncChannel&) override {}
+  void on_closed(SyncChannel&) override {}
+
+  // Every entry of the old dialect, those of batches included.
+  std::vector<wire::Frame> entries() const {
+    std::vector<wire::Frame> out;
+    for (const auto& frame : frames) {
+      if (frame.type != wire::FrameType::batch) {
+        out.push_back(frame);
+        continue;
+      }
+      const auto batch = wire::decode_batch(frame.payload);
+      for (const auto& entry : batch->entries) {
+        out.push_back({entry.key, static_cast<wire::FrameType>(entry.type), entry.payload});
+      }
+    }
+    return out;
+  }
+  template <class Frame>
+  std::vector<Frame> all() const {
+    std::vector<Frame> out;
+    for (const auto& frame : native) {
+      if (const auto* match = std::get_if<Frame>(&frame)) out.push_back(*match);
+    }
+    return out;
+  }
+
+  std::vector<wire::Frame> frames;
+  std::vector<wire::NativeFrame> native;
+};
+
 // Only what a coordinator asks of it.
 class FakeManager final : public SyncChannelManager {
  public:
@@ -215,8 +254,8 @@ class FakeManager final : public SyncChannelManager {
 };
 
 struct Node : Replica {
-  Node(sim::World& in_world, std::uint8_t n, std::string node_name)
-      : Replica(in_world, n, std::move(node_name)), channels(in_world) {
+  Node(sim::World& in_world, std::uint8_t n, std::string node_name, Limits with = {})
+      : Replica(in_world, n, std::move(node_name), with), channels(in_world) {
     coordinate();
   }
   ~Node() { coordinator.reset(); }
@@ -243,6 +282,26 @@ struct Node : Replica {
 
   FakeManager channels;
   std::unique_ptr<Coordinator> coordinator;
+};
+
+// A connection of a node with a peer played by the test.
+struct PlayedPeer {
+  PlayedPeer(sim::World& world, Node& node, std::uint8_t n, Dialect dialect)
+      : id(endpoint(n)),
+        of_node(node.channels.add(id, dialect, false)),
+        channel(world, node.id, dialect, true) {
+    channel.set_listener(&heard);
+    channel.couple(of_node);
+    of_node.couple(channel);
+    channel.connect();
+    of_node.connect();
+  }
+  ~PlayedPeer() { of_node.disconnect(); }
+
+  EndpointId id;
+  Recorder heard;
+  FakeChannel& of_node;
+  FakeChannel channel;
 };
 
 // A connection of two nodes; `x` dials.

@@ -283,6 +283,9 @@ TEST_P(SessionTest, ManyDocumentsAllArriveAndANewChangeOvertakesThem) {
   EXPECT_EQ(b.store->count(), static_cast<std::uint64_t>(kMany) + 2);
   for (int n = 0; n < kMany; n += 500) expect_equal(a, b, key_of(n));
   EXPECT_EQ(b.status(a).documents_received, static_cast<std::uint64_t>(kMany) + 1);
+  const auto frames = link.frames();
+  run(seconds(60));
+  EXPECT_EQ(link.frames(), frames);
 }
 
 // Design rule 4: a change may be seen by others before the crash that loses it here.
