@@ -324,17 +324,40 @@ std::vector<ChangeHash> Document::missing_deps(std::span<const ChangeHash> heads
   return missing;
 }
 
+namespace {
+
+// What `mine` lacks of `theirs`, in the order of the reference's merge: depth first from the heads,
+// then backwards. The order in which changes are applied decides the bytes of a save.
+std::vector<std::uint32_t> rows_to_merge(const ChangeGraph& mine, const ChangeGraph& theirs) {
+  std::vector<std::uint32_t> open;
+  for (const auto& hash : theirs.heads()) open.push_back(*theirs.find(hash));
+  std::vector<bool> seen(theirs.size());
+  std::vector<std::uint32_t> rows;
+  while (!open.empty()) {
+    const auto row = open.back();
+    open.pop_back();
+    if (seen[row] || mine.find(theirs.row(row).hash)) continue;
+    seen[row] = true;
+    rows.push_back(row);
+    const auto deps = theirs.deps(row);
+    open.insert(open.end(), deps.begin(), deps.end());
+  }
+  std::ranges::reverse(rows);
+  return rows;
+}
+
+}  // namespace
+
 Result<ApplyReport> Document::merge(const Document& other) {
   return guarded([&]() -> Result<ApplyReport> {
     PEAT_TRY_VOID(impl_->ensure_hashes());
     PEAT_TRY_VOID(other.impl_->ensure_hashes());
     Incoming incoming;
     const auto& theirs = other.impl_->graph;
-    for (std::size_t i = 0; i < theirs.size(); ++i) {
-      if (impl_->graph.find(theirs.row(i).hash)) continue;
-      PEAT_TRY(const auto bytes, other.impl_->chunk_of(i));
+    for (const auto row : rows_to_merge(impl_->graph, theirs)) {
+      PEAT_TRY(const auto bytes, other.impl_->chunk_of(row));
       PEAT_TRY(const auto chunk, read_chunk(bytes, 0));
-      PEAT_TRY(auto change, parse_change_body(chunk, theirs.row(i).hash, no_limits()));
+      PEAT_TRY(auto change, parse_change_body(chunk, theirs.row(row).hash, no_limits()));
       incoming.changes.push_back(std::move(change));
     }
     return impl_->apply(incoming);
