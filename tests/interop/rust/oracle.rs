@@ -175,6 +175,14 @@ impl Oracle {
         self.docs.get_mut(&number(slot)?).ok_or_else(|| format!("no document {slot}"))
     }
 
+    /// A document that is about to take changes. 0.7 panics then if its patch log remembers an
+    /// actor whose transaction came to nothing.
+    fn receiver(&mut self, slot: &str) -> Result<&mut AutoCommit, String> {
+        let doc = self.doc(slot)?;
+        doc.reset_diff_cursor();
+        Ok(doc)
+    }
+
     fn take(&mut self, slot: &str) -> Result<AutoCommit, String> {
         self.docs.remove(&number(slot)?).ok_or_else(|| format!("no document {slot}"))
     }
@@ -243,7 +251,7 @@ impl Oracle {
                 let slot = number(slot)?;
                 let message = sync::Message::decode(&unhex(message)?).map_err(text_of)?;
                 let mut state = self.states.remove(&slot).ok_or("no such state")?;
-                let result = self.doc(doc)?.sync().receive_sync_message(&mut state, message);
+                let result = self.receiver(doc)?.sync().receive_sync_message(&mut state, message);
                 self.states.insert(slot, state);
                 result.map(|()| String::new()).map_err(text_of)
             }
@@ -277,7 +285,7 @@ impl Oracle {
             }
             ["merge", slot, from] => {
                 let mut other = self.take(from)?;
-                let result = self.doc(slot).and_then(|d| d.merge(&mut other).map_err(text_of));
+                let result = self.receiver(slot).and_then(|d| d.merge(&mut other).map_err(text_of));
                 self.docs.insert(number(from)?, other);
                 result.map(|_| String::new())
             }
@@ -294,7 +302,7 @@ impl Oracle {
             }
             ["loadinc", slot, bytes] => {
                 let bytes = unhex(bytes)?;
-                self.doc(slot)?.load_incremental(&bytes).map_err(text_of)?;
+                self.receiver(slot)?.load_incremental(&bytes).map_err(text_of)?;
                 Ok(String::new())
             }
             ["save", slot, "raw"] => Ok(hex(&self.doc(slot)?.save_nocompress())),

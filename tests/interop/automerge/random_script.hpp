@@ -1,0 +1,40 @@
+// Random editing scripts in the command language: several replicas that edit everything there is,
+// fork, merge and commit, weighted so that conflicts are frequent.
+#pragma once
+
+#include <random>
+#include <string>
+
+#include "peer.hpp"
+
+namespace peat::automerge::interop {
+
+class RandomScript {
+ public:
+  explicit RandomScript(std::uint64_t seed) : random_(seed) {}
+
+  // A fresh actor: 1 to 20 bytes, some of them prefixes of others.
+  std::string actor();
+  // The next command on document `slot`, given what it holds now.
+  std::string edit(const std::string& slot, const std::vector<NamedObject>& objects);
+  // Seconds that never go back.
+  std::string time() { return std::to_string(++time_); }
+
+  std::size_t below(std::size_t n) { return static_cast<std::size_t>(random_() % n); }
+  bool chance(unsigned percent) { return random_() % 100 < percent; }
+
+ private:
+  std::string scalar();
+  std::string text();
+  std::string key();
+  std::string type();
+  std::string map_edit(const std::string& slot, const NamedObject& map);
+  std::string list_edit(const std::string& slot, const NamedObject& list);
+  std::string text_edit(const std::string& slot, const NamedObject& text);
+
+  std::mt19937_64 random_;
+  std::int64_t time_ = 1'700'000'000;
+  std::uint32_t actors_ = 0;
+};
+
+}  // namespace peat::automerge::interop
