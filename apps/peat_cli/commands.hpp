@@ -80,6 +80,7 @@ struct ListOptions {
   std::string after;
   std::uint32_t limit = 100;
   bool deleted = false;
+  bool heads = false;
 };
 int run_list(const Session& session, const ListOptions& options);
 struct WatchOptions {

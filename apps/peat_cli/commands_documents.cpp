@@ -241,6 +241,7 @@ int run_list(const Session& session, const ListOptions& options) {
   if (!options.after.empty()) target += "&after=" + broker::percent_encode(options.after);
   if (!options.prefix.empty()) target += "&prefix=" + broker::percent_encode(options.prefix);
   if (options.deleted) target += "&deleted=1";
+  if (options.heads) target += "&heads=1";
   const auto response = checked(client->send({.target = target}));
   return show(response, [&](const boost::json::object& answer) {
     if (session.mode == OutputMode::json) return print_line(response->body);

@@ -142,6 +142,8 @@ void add_document_commands(CLI::App& app, Arguments& arguments, int& exit_code) 
   list->add_option("--after", arguments.list.after, "Begin after this id.");
   list->add_option("--prefix", arguments.list.prefix, "Only ids that begin so.");
   list->add_flag("--deleted", arguments.list.deleted, "Also those whose _deleted is true.");
+  list->add_flag("--heads", arguments.list.heads,
+                 "Print heads instead of documents: equal on two nodes that agree.");
 
   auto* watch = add_command(app, exit_code, "watch", "Print every change as it becomes visible.",
                             "  peat watch\n  peat watch --collection trucks --after 1200\n", [&] {

@@ -29,13 +29,14 @@ std::string with_id(std::string_view id, const std::string& json) {
 class Listing final : public BodySource {
  public:
   Listing(node::NodeApi& node, std::string collection, std::string prefix, std::string after,
-          std::uint64_t limit, bool deleted)
+          std::uint64_t limit, bool deleted, bool heads_only)
       : node_(node),
         collection_(std::move(collection)),
         prefix_(std::move(prefix)),
         after_(std::move(after)),
         left_(limit),
-        deleted_(deleted) {}
+        deleted_(deleted),
+        heads_only_(heads_only) {}
 
   void on_ready(std::function<void()>) override {}  // there is always more or an end
 
@@ -67,6 +68,7 @@ class Listing final : public BodySource {
  private:
   void append_document(std::string& out, const std::string& key) {
     const auto id = std::string_view(key).substr(collection_.size() + 1);
+    if (heads_only_) return append_heads_of(out, key, id);
     const auto document = node_.get(key);
     if (!document) {
       unreadable_.emplace_back(std::string(id), document.error().message);
@@ -76,6 +78,20 @@ class Listing final : public BodySource {
     if (!*document || ((*document)->deleted && !deleted_)) return;
     if (count_ > 0) out += ',';
     out += with_id(id, (*document)->json);
+    ++count_;
+    --left_;
+  }
+
+  // Without reading the document: what two nodes compare.
+  void append_heads_of(std::string& out, const std::string& key, std::string_view id) {
+    const auto heads = node_.heads(key);
+    if (!heads || !*heads) return;
+    if (count_ > 0) out += ',';
+    JsonObject entry(out);
+    entry.text("_id", id);
+    entry.member("heads");
+    append_heads(out, **heads);
+    entry.close();
     ++count_;
     --left_;
   }
@@ -110,6 +126,7 @@ class Listing final : public BodySource {
   std::string after_;
   std::uint64_t left_;
   const bool deleted_;
+  const bool heads_only_;
   bool begun_ = false;
   bool more_ = false;
   std::uint64_t count_ = 0;
@@ -135,7 +152,8 @@ void get_listing(Call call) {
   Response response;
   response.stream = std::make_unique<Listing>(
       call.node, call.collection, base + call.target.value("prefix").value_or(""),
-      after ? base + *after : std::string(), *limit, call.target.value("deleted") == "1");
+      after ? base + *after : std::string(), *limit, call.target.value("deleted") == "1",
+      call.target.value("heads") == "1");
   call.respond(std::move(response));
 }
 

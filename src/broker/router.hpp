@@ -7,7 +7,8 @@
 //   GET, DELETE    /api/v1/peers/{id}
 //   GET            /api/v1/events?after=SEQ&collection=C&prefix=P     NDJSON until the client
 //   leaves GET            /api/v1/documents                     collections and their counts GET,
-//   POST      /api/v1/documents/{collection}        ?limit=N&after=ID&prefix=P&deleted=1;
+//   POST      /api/v1/documents/{collection}        ?limit=N&after=ID&prefix=P&deleted=1,
+//                                                        heads=1 (heads instead of documents);
 //                                                        POST ?key=FIELD: NDJSON, a line per
 //                                                        document
 //   GET, PUT, PATCH, DELETE /api/v1/documents/{collection}/{id}       ?history=1 ?deleted=1

@@ -1,0 +1,203 @@
+// A node of a peat mesh inside your program.
+//
+//   auto mesh = peat::Mesh::open({.node_id = "robot-3", .data_dir = "/var/lib/robot",
+//                                 .formation_secret_file = "/etc/robot/secret"});
+//   if (!mesh) return report(mesh.error().message);
+//   mesh->connect(depot_id, "depot.local:11204");
+//   mesh->put("tracks", "robot-3", R"({"x": 12.5, "y": 3})");
+//   auto watch = mesh->watch({.collection = "orders"}, [](const peat::Change& change) { … });
+//   mesh->close();
+//
+// Documents are JSON objects, named by a collection (no ':' and no '/') and an id. Everything is
+// read and written locally; changes travel to the peers whenever there is a link, and edits of
+// different fields of one document, made apart, are merged.
+//
+// Durability. A write returns when it is on the disk; a reader and the peers may see it a little
+// earlier.
+//
+// Threading. Every member may be called from any thread; calls block until the node's own thread
+// has done them (microseconds for reads, one disk flush for writes, shared by writers that wait
+// at the same time). Callbacks of watch() run on that thread: keep them short, and call no member
+// of the Mesh from them (Code::invalid_argument tells you so).
+//
+// Errors are values (peat/error.hpp). Cost: two threads, one UDP socket, about 13 MiB with the
+// process around it. Limits: src/base/limits.def.
+//
+// The data directory belongs to one Mesh or daemon at a time (Code::store_in_use).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "peat/error.hpp"
+#include "peat/export.hpp"
+#include "peat/ids.hpp"
+
+namespace peat {
+
+// A peer to keep connected.
+struct MeshPeer {
+  EndpointId id;
+  std::string address = {};   // "host:port" or "[v6]:port"
+  bool authenticated = true;  // false: a peer that proves nothing
+};
+
+struct MeshConfig {
+  std::string node_id = {};             // default: the host's name
+  std::filesystem::path data_dir = {};  // required; made with mode 0700
+  std::string bind = "0.0.0.0:11204";   // port 0 chooses one
+  std::vector<MeshPeer> peers = {};
+  // The formation's secret in base64 (`peat secret new` makes one), or a file that holds it and
+  // that only its owner can read. Give one of the two.
+  std::string formation_secret = {};
+  std::filesystem::path formation_secret_file = {};
+  std::string formation_id = "peat";
+  bool allow_weak_secret = false;
+  bool allow_unauthenticated_peers = false;
+  // Derives the endpoint key from the secret and node_id as older peers do.
+  bool legacy_identity = false;
+  bool native_protocol = true;  // false: speak cap/automerge/1 alone
+  // One line of log text; called on the node's thread. 0 trace … 4 error.
+  std::function<void(int level, std::string_view message)> log = {};
+};
+
+// A document as it is now. `heads` names the version: hashes in hex, ascending.
+struct MeshDocument {
+  std::string json;
+  std::vector<std::string> heads;
+};
+
+struct MeshWrite {
+  bool created = false;
+  bool changed = false;  // false: equal content, nothing was written
+  std::vector<std::string> heads;
+};
+
+// Makes a write conditional; at most one of them. Code::precondition_failed.
+struct WriteCondition {
+  std::optional<std::vector<std::string>> if_heads = {};  // the document has exactly these heads
+  bool if_absent = false;
+};
+
+struct ListOptions {
+  std::string prefix = {};  // of ids
+  std::string after = {};   // ids greater than this one, bytewise
+  std::size_t limit = 1000;
+};
+
+struct MeshEntry {
+  std::string id;
+  std::string json;
+};
+
+struct MeshPage {
+  std::vector<MeshEntry> documents;
+  std::uint64_t total = 0;  // documents in the collection
+  bool more = false;        // go on with after = documents.back().id
+};
+
+// What happened to a document.
+struct Change {
+  enum class Kind : std::uint8_t {
+    insert,  // written here, new
+    update,  // written here
+    merge,   // came from a peer
+    erase,
+    gap,  // earlier changes cannot be told singly: the newest state of each document follows
+  };
+  Kind kind = Kind::update;
+  std::uint64_t seq = 0;  // position; WatchOptions::after resumes there, also after a restart
+  std::string collection;
+  std::string id;
+  std::optional<EndpointId> origin;  // nullopt: this node
+};
+
+struct WatchOptions {
+  std::string collection = {};              // "": all
+  std::string prefix = {};                  // of ids
+  std::optional<std::uint64_t> after = {};  // nullopt: from now on
+};
+
+struct MeshPeerStatus {
+  EndpointId id;
+  std::string address;
+  bool connected = false;
+  std::string state;                 // unknown, connecting, authenticating, connected, backoff
+  std::string protocol;              // "peat/sync/2", "cap/automerge/1" or ""
+  std::optional<std::uint64_t> lag;  // changes of ours the peer has not acknowledged
+  std::string last_error;
+};
+
+struct MeshStatus {
+  std::string node_id;
+  EndpointId endpoint_id;  // give it, with the address, to those who should connect
+  std::string bind;        // "ip:port" as bound
+  std::uint64_t documents = 0;
+  std::vector<MeshPeerStatus> peers;
+};
+
+// Ends its watch() when it goes. After that no callback runs or will run.
+class PEAT_API Subscription {
+ public:
+  Subscription() = default;
+  Subscription(Subscription&&) noexcept;
+  Subscription& operator=(Subscription&&) noexcept;
+  ~Subscription();
+  void cancel();
+
+ private:
+  friend class Mesh;
+  std::function<void()> cancel_;
+};
+
+class PEAT_API Mesh {
+ public:
+  // Opens the store, binds the socket, starts the node's thread and dials the peers. Errors name
+  // the setting and the remedy.
+  static Result<Mesh> open(MeshConfig config);
+  Mesh(Mesh&&) noexcept;
+  Mesh& operator=(Mesh&&) noexcept;
+  ~Mesh();  // close(), its error lost
+
+  // nullopt: there is none. Code::document_invalid: it is here, but cannot be read.
+  Result<std::optional<MeshDocument>> get(std::string_view collection, std::string_view id);
+  // Stores a JSON object. Only what differs from the present document is written, so that a
+  // concurrent edit of another field survives.
+  Result<MeshWrite> put(std::string_view collection, std::string_view id, std::string_view json,
+                        const WriteCondition& condition = {});
+  // RFC 7386 merge patch; creates the document if there is none.
+  Result<MeshWrite> update(std::string_view collection, std::string_view id,
+                           std::string_view merge_patch, const WriteCondition& condition = {});
+  // Everywhere, for good: also on peers that are away now. Code::not_found.
+  Status erase(std::string_view collection, std::string_view id,
+               const WriteCondition& condition = {});
+  Result<MeshPage> list(std::string_view collection, const ListOptions& options = {});
+
+  // Calls back for every change from now on, or after a position.
+  Result<Subscription> watch(const WatchOptions& options,
+                             std::function<void(const Change& change)> callback);
+
+  // Adds a peer that is kept connected from now on, also after a restart. Returns when it is
+  // kept, not when it is connected: see status().
+  Status connect(const EndpointId& id, std::string_view address);
+  Status connect(const MeshPeer& peer);
+  Status disconnect(const EndpointId& id);
+
+  Result<MeshStatus> status();
+
+  // Flushes to peers and disk and ends the node's thread. Every later call is Code::shut_down.
+  Status close();
+
+ private:
+  struct Impl;
+  explicit Mesh(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace peat

@@ -1,0 +1,385 @@
+#include "peat/mesh.hpp"
+
+#include <fmt/format.h>
+
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include "node/node.hpp"
+#include "node/settings_text.hpp"
+
+namespace peat {
+
+namespace {
+
+constexpr std::size_t kEventsPerTurn = 64;
+
+std::vector<std::string> texts_of(const automerge::Heads& heads) {
+  std::vector<std::string> texts;
+  texts.reserve(heads.size());
+  for (const auto& head : heads) texts.push_back(head.to_string());
+  return texts;
+}
+
+Result<sync::Precondition> precondition_of(const WriteCondition& condition) {
+  sync::Precondition result;
+  result.if_absent = condition.if_absent;
+  if (!condition.if_heads) return result;
+  result.if_heads.emplace();
+  for (const auto& text : *condition.if_heads) {
+    PEAT_TRY(const auto hash, automerge::ChangeHash::parse(text));
+    result.if_heads->push_back(hash);
+  }
+  return result;
+}
+
+node::RawValue given(std::string text, std::string_view member) {
+  return {{std::move(text)}, fmt::format("MeshConfig::{}", member)};
+}
+
+// The configuration takes the way of every other source: one parser, one set of messages.
+Result<node::Settings> settings_of(const MeshConfig& config) {
+  if (config.data_dir.empty()) return fail(Code::missing_setting, "MeshConfig::data_dir is empty");
+  node::RawLayer layer;
+  const auto text = [&layer](const char* name, const std::string& value) {
+    if (!value.empty()) layer.emplace(name, given(value, name));
+  };
+  const auto flag = [&layer](const char* name, bool value) {
+    layer.emplace(name, given(value ? "true" : "false", name));
+  };
+  text("node_id", config.node_id);
+  text("data_dir", config.data_dir.string());
+  text("bind", config.bind);
+  text("formation_secret", config.formation_secret);
+  text("formation_secret_file", config.formation_secret_file.string());
+  text("formation_id", config.formation_id);
+  flag("allow_weak_secret", config.allow_weak_secret);
+  flag("allow_unauthenticated_peers", config.allow_unauthenticated_peers);
+  flag("legacy_identity", config.legacy_identity);
+  flag("native_protocol", config.native_protocol);
+  if (!config.peers.empty()) {
+    node::RawValue peers{{}, "MeshConfig::peers"};
+    for (const auto& peer : config.peers) {
+      peers.texts.push_back(fmt::format("{}@{}{}", peer.id.to_string(), peer.address,
+                                        peer.authenticated ? "" : ",auth=none"));
+    }
+    layer.emplace("peers", std::move(peers));
+  }
+  PEAT_TRY(auto loaded, node::resolve_settings(layer, {}, {}, node::process_environment()));
+  return std::move(loaded.settings);
+}
+
+Change change_of(const node::Event& event) {
+  Change change;
+  change.seq = event.seq;
+  change.origin = event.peer;
+  if (event.kind == node::Event::Kind::gap) {
+    change.kind = Change::Kind::gap;
+    return change;
+  }
+  if (const auto parts = sync::split_key(event.key)) {
+    change.collection = parts->collection;
+    change.id = parts->id;
+  }
+  change.kind = event.action == "insert"   ? Change::Kind::insert
+                : event.action == "merge"  ? Change::Kind::merge
+                : event.action == "delete" ? Change::Kind::erase
+                                           : Change::Kind::update;
+  return change;
+}
+
+// One watch(): a cursor that is read in slices on the loop.
+struct Watch {
+  node::EventCursor cursor;
+  WatchOptions options;
+  std::function<void(const Change&)> callback;
+  std::uint64_t wake_id = 0;
+  bool scheduled = false;
+  bool cancelled = false;
+
+  bool wanted(const Change& change) const {
+    if (change.kind == Change::Kind::gap) return true;
+    return (options.collection.empty() || change.collection == options.collection) &&
+           change.id.starts_with(options.prefix);
+  }
+};
+
+}  // namespace
+
+struct Mesh::Impl : std::enable_shared_from_this<Mesh::Impl> {
+  node::AsioExecutor executor;
+  std::unique_ptr<node::Node> node;
+  std::thread thread;
+  std::mutex closing;
+  bool closed = false;
+
+  // Runs `task` on the loop and waits for what it hands to its argument.
+  template <class T, class Task>
+  T run(Task task) {
+    if (std::this_thread::get_id() == thread.get_id()) {
+      return fail(Code::invalid_argument,
+                  "a Mesh was called from its own callback; hand the work to another thread");
+    }
+    auto promise = std::make_shared<std::promise<T>>();
+    auto future = promise->get_future();
+    {
+      // Nothing is posted to a loop that has ended: nobody would answer.
+      const std::lock_guard lock(closing);
+      if (closed) return fail(Code::shut_down, "this Mesh is closed");
+      executor.post([promise, task = std::move(task)]() mutable {
+        task([promise](T value) { promise->set_value(std::move(value)); });
+      });
+    }
+    try {
+      return future.get();
+    } catch (const std::future_error&) {
+      return fail(Code::shut_down, "this Mesh was closed before the answer");
+    }
+  }
+
+  void pump(const std::shared_ptr<Watch>& watch);
+  Status close();
+};
+
+void Mesh::Impl::pump(const std::shared_ptr<Watch>& watch) {
+  if (watch->scheduled || watch->cancelled) return;
+  watch->scheduled = true;
+  executor.post([this, watch] {
+    watch->scheduled = false;
+    if (watch->cancelled) return;
+    const auto events = node->events().read(watch->cursor, kEventsPerTurn);
+    if (!events || events->empty()) return;
+    for (const auto& event : *events) {
+      if (event.kind != node::Event::Kind::document && event.kind != node::Event::Kind::gap) {
+        continue;
+      }
+      const auto change = change_of(event);
+      if (watch->wanted(change) && !watch->cancelled) watch->callback(change);
+    }
+    pump(watch);
+  });
+}
+
+Status Mesh::Impl::close() {
+  if (std::this_thread::get_id() == thread.get_id()) {
+    return fail(Code::invalid_argument, "a Mesh was closed from its own callback");
+  }
+  auto promise = std::make_shared<std::promise<Status>>();
+  {
+    const std::lock_guard lock(closing);
+    if (closed) return {};
+    closed = true;
+  }
+  executor.post([this, promise] {
+    node->shutdown([promise](Status status) { promise->set_value(std::move(status)); });
+  });
+  auto status = promise->get_future().get();
+  executor.post([this] {
+    node.reset();
+    executor.stop();
+  });
+  thread.join();
+  return status;
+}
+
+Subscription::Subscription(Subscription&& other) noexcept : cancel_(std::move(other.cancel_)) {
+  other.cancel_ = nullptr;
+}
+
+Subscription& Subscription::operator=(Subscription&& other) noexcept {
+  if (this != &other) {
+    cancel();
+    cancel_ = std::move(other.cancel_);
+    other.cancel_ = nullptr;
+  }
+  return *this;
+}
+
+Subscription::~Subscription() { cancel(); }
+
+void Subscription::cancel() {
+  if (!cancel_) return;
+  auto cancel = std::move(cancel_);
+  cancel_ = nullptr;
+  cancel();
+}
+
+Mesh::Mesh(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Mesh::Mesh(Mesh&&) noexcept = default;
+
+Mesh& Mesh::operator=(Mesh&& other) noexcept {
+  if (this != &other) {
+    if (impl_) static_cast<void>(impl_->close());
+    impl_ = std::move(other.impl_);
+  }
+  return *this;
+}
+
+Mesh::~Mesh() {
+  if (impl_) static_cast<void>(impl_->close());
+}
+
+Result<Mesh> Mesh::open(MeshConfig config) {
+  PEAT_TRY(auto settings, settings_of(config));
+  auto impl = std::make_shared<Impl>();
+  node::Log log;
+  if (config.log) {
+    log = [log = std::move(config.log)](node::LogLevel level, std::string_view message) {
+      log(static_cast<int>(level), message);
+    };
+  }
+  PEAT_TRY(impl->node, node::Node::open(impl->executor, std::move(settings), std::move(log)));
+  impl->thread = std::thread([raw = impl.get()] { raw->executor.run(); });
+  return Mesh(std::move(impl));
+}
+
+Result<std::optional<MeshDocument>> Mesh::get(std::string_view collection, std::string_view id) {
+  using Answer = Result<std::optional<MeshDocument>>;
+  PEAT_TRY(auto key, sync::document_key(collection, id));
+  return impl_->run<Answer>([&node = impl_->node, key = std::move(key)](auto answer) {
+    auto found = node->get(key);
+    if (!found) return answer(std::unexpected(std::move(found).error()));
+    if (!*found || (*found)->deleted) return answer(std::optional<MeshDocument>());
+    answer(MeshDocument{std::move((*found)->json), texts_of((*found)->heads)});
+  });
+}
+
+namespace {
+
+node::NodeApi::WriteDone hand_over(std::function<void(Result<MeshWrite>)> answer) {
+  return [answer = std::move(answer)](Result<sync::WriteResult> result) {
+    if (!result) return answer(std::unexpected(std::move(result).error()));
+    answer(MeshWrite{result->created, result->changed, texts_of(result->heads)});
+  };
+}
+
+}  // namespace
+
+Result<MeshWrite> Mesh::put(std::string_view collection, std::string_view id, std::string_view json,
+                            const WriteCondition& condition) {
+  PEAT_TRY(auto key, sync::document_key(collection, id));
+  PEAT_TRY(auto precondition, precondition_of(condition));
+  return impl_->run<Result<MeshWrite>>([&node = impl_->node, key = std::move(key),
+                                        json = std::string(json),
+                                        precondition = std::move(precondition)](auto answer) {
+    node->put(key, json, precondition, hand_over(std::move(answer)));
+  });
+}
+
+Result<MeshWrite> Mesh::update(std::string_view collection, std::string_view id,
+                               std::string_view merge_patch, const WriteCondition& condition) {
+  PEAT_TRY(auto key, sync::document_key(collection, id));
+  PEAT_TRY(auto precondition, precondition_of(condition));
+  return impl_->run<Result<MeshWrite>>([&node = impl_->node, key = std::move(key),
+                                        patch = std::string(merge_patch),
+                                        precondition = std::move(precondition)](auto answer) {
+    node->patch(key, patch, precondition, hand_over(std::move(answer)));
+  });
+}
+
+Status Mesh::erase(std::string_view collection, std::string_view id,
+                   const WriteCondition& condition) {
+  PEAT_TRY(auto key, sync::document_key(collection, id));
+  PEAT_TRY(auto precondition, precondition_of(condition));
+  auto result = impl_->run<Result<MeshWrite>>(
+      [&node = impl_->node, key = std::move(key), precondition = std::move(precondition)](
+          auto answer) { node->erase(key, precondition, hand_over(std::move(answer))); });
+  if (!result) return std::unexpected(std::move(result).error());
+  return {};
+}
+
+Result<MeshPage> Mesh::list(std::string_view collection, const ListOptions& options) {
+  // Any id will do: this asks whether the collection's name can stand in a key.
+  PEAT_TRY_VOID(sync::document_key(collection, "x"));
+  const auto base = std::string(collection) + ':';
+  return impl_->run<Result<MeshPage>>(
+      [&node = impl_->node, base, collection = std::string(collection), options](auto answer) {
+        MeshPage page;
+        page.total = node->count(collection);
+        auto after = options.after.empty() ? std::string() : base + options.after;
+        while (true) {
+          auto keys = node->keys(base + options.prefix, after, kEventsPerTurn);
+          if (!keys) return answer(std::unexpected(std::move(keys).error()));
+          for (auto& key : *keys) {
+            if (page.documents.size() == options.limit) {
+              page.more = true;
+              return answer(std::move(page));
+            }
+            auto found = node->get(key);
+            // One that cannot be read does not hide the others.
+            if (found && *found && !(*found)->deleted) {
+              page.documents.push_back({key.substr(base.size()), std::move((*found)->json)});
+            }
+            after = std::move(key);
+          }
+          if (keys->size() < kEventsPerTurn) return answer(std::move(page));
+        }
+      });
+}
+
+Result<Subscription> Mesh::watch(const WatchOptions& options,
+                                 std::function<void(const Change& change)> callback) {
+  auto watch = std::make_shared<Watch>();
+  watch->options = options;
+  watch->callback = std::move(callback);
+  auto* impl = impl_.get();
+  PEAT_TRY_VOID(impl_->run<Status>([impl, watch](auto answer) {
+    auto& log = impl->node->events();
+    watch->cursor = watch->options.after ? log.after(*watch->options.after) : log.now();
+    watch->wake_id = log.on_event([impl, watch] { impl->pump(watch); });
+    impl->pump(watch);
+    answer({});
+  }));
+  Subscription subscription;
+  subscription.cancel_ = [weak = std::weak_ptr(impl_), watch] {
+    const auto alive = weak.lock();
+    if (!alive) return;
+    const auto end = [alive, watch] {
+      watch->cancelled = true;
+      alive->node->events().off_event(watch->wake_id);
+    };
+    // From the callback itself there is nothing to wait for.
+    if (std::this_thread::get_id() == alive->thread.get_id()) return end();
+    static_cast<void>(alive->run<Status>([end](auto answer) {
+      end();
+      answer({});
+    }));
+  };
+  return subscription;
+}
+
+Status Mesh::connect(const EndpointId& id, std::string_view address) {
+  return connect(MeshPeer{id, std::string(address), true});
+}
+
+Status Mesh::connect(const MeshPeer& peer) {
+  PEAT_TRY(auto address, node::HostPort::parse(peer.address));
+  return impl_->run<Status>(
+      [&node = impl_->node,
+       setting = node::PeerSetting{peer.id, std::move(address), peer.authenticated}](auto answer) {
+        node->add_peer(setting, std::move(answer));
+      });
+}
+
+Status Mesh::disconnect(const EndpointId& id) {
+  return impl_->run<Status>(
+      [&node = impl_->node, id](auto answer) { node->remove_peer(id, std::move(answer)); });
+}
+
+Result<MeshStatus> Mesh::status() {
+  return impl_->run<Result<MeshStatus>>([&node = impl_->node](auto answer) {
+    const auto info = node->info();
+    MeshStatus status{info.node_id, info.endpoint_id, info.bind, info.documents, {}};
+    for (auto& peer : node->peers()) {
+      status.peers.push_back({peer.id, std::move(peer.address), peer.connected,
+                              std::move(peer.state), std::move(peer.dialect), peer.lag,
+                              std::move(peer.last_error)});
+    }
+    answer(std::move(status));
+  });
+}
+
+Status Mesh::close() { return impl_->close(); }
+
+}  // namespace peat
