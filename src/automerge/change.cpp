@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "automerge/actors.hpp"
+#include "automerge/guarded.hpp"
 #include "base/limits.hpp"
 
 namespace peat::automerge {
@@ -201,27 +202,29 @@ Status verify_operations(const ChangeView& change, const LoadLimits& limits) {
 }
 
 Result<ChangeInfo> inspect_change(ByteView chunk_bytes, const LoadLimits& limits) {
-  if (chunk_bytes.size() > limits.input_bytes) {
-    return fail(Code::limit_exceeded, "a change of " + std::to_string(chunk_bytes.size()) +
-                                          " bytes; the limit is " +
-                                          std::to_string(limits.input_bytes));
-  }
-  PEAT_TRY(auto chunk, read_chunk(chunk_bytes, 0));
-  if (chunk.bytes.size() != chunk_bytes.size()) {
-    return fail(Code::malformed,
-                "bytes after the end of a change at byte " + std::to_string(chunk.bytes.size()));
-  }
-  Bytes inflated;
-  if (chunk.type == ChunkType::kCompressedChange) {
-    PEAT_TRY(inflated, inflate_change(chunk, limits));
-    PEAT_TRY(chunk, read_chunk(inflated, 0));
-  }
-  if (chunk.type != ChunkType::kChange) {
-    return fail(Code::malformed, "a document or bundle chunk where a change is expected");
-  }
-  PEAT_TRY(const auto change, parse_change(chunk, limits));
-  PEAT_TRY_VOID(verify_operations(change, limits));
-  return change.info();
+  return guarded([&]() -> Result<ChangeInfo> {
+    if (chunk_bytes.size() > limits.input_bytes) {
+      return fail(Code::limit_exceeded, "a change of " + std::to_string(chunk_bytes.size()) +
+                                            " bytes; the limit is " +
+                                            std::to_string(limits.input_bytes));
+    }
+    PEAT_TRY(auto chunk, read_chunk(chunk_bytes, 0));
+    if (chunk.bytes.size() != chunk_bytes.size()) {
+      return fail(Code::malformed,
+                  "bytes after the end of a change at byte " + std::to_string(chunk.bytes.size()));
+    }
+    Bytes inflated;
+    if (chunk.type == ChunkType::kCompressedChange) {
+      PEAT_TRY(inflated, inflate_change(chunk, limits));
+      PEAT_TRY(chunk, read_chunk(inflated, 0));
+    }
+    if (chunk.type != ChunkType::kChange) {
+      return fail(Code::malformed, "a document or bundle chunk where a change is expected");
+    }
+    PEAT_TRY(const auto change, parse_change(chunk, limits));
+    PEAT_TRY_VOID(verify_operations(change, limits));
+    return change.info();
+  });
 }
 
 ChangeHash write_change(const ChangeHeader& header, OpWriter& ops, Bytes& out) {

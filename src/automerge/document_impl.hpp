@@ -7,13 +7,12 @@
 
 #include <deque>
 #include <memory>
-#include <new>
 #include <optional>
-#include <stdexcept>
 #include <vector>
 
 #include "automerge/change.hpp"
 #include "automerge/graph.hpp"
+#include "automerge/guarded.hpp"
 #include "automerge/opset.hpp"
 #include "automerge/rebuild.hpp"
 #include "peat/automerge/document.hpp"
@@ -106,17 +105,5 @@ struct Document::Impl {
 
 // For bytes that have been accepted before.
 LoadLimits no_limits();
-
-// Runs `body`; running out of memory becomes an error value.
-template <class Body>
-auto guarded(Body body) -> decltype(body()) {
-  try {
-    return body();
-  } catch (const std::bad_alloc&) {
-    return fail(Code::out_of_memory, "memory ran out while handling an Automerge document");
-  } catch (const std::length_error&) {
-    return fail(Code::out_of_memory, "an Automerge document grew beyond what can be addressed");
-  }
-}
 
 }  // namespace peat::automerge

@@ -69,38 +69,48 @@ Result<std::vector<Value>> all_values(const OpSet& ops, ObjectId object, Where w
 }  // namespace
 
 Result<std::optional<Value>> Document::get(ObjectId object, std::string_view key) const {
-  PEAT_TRY_VOID(materialise());
-  return winner(*impl_->ops, object, key);
+  return guarded([&]() -> Result<std::optional<Value>> {
+    PEAT_TRY_VOID(impl_->materialise());
+    return winner(*impl_->ops, object, key);
+  });
 }
 
 Result<std::optional<Value>> Document::get(ObjectId object, std::size_t index) const {
-  PEAT_TRY_VOID(materialise());
-  return winner(*impl_->ops, object, index);
+  return guarded([&]() -> Result<std::optional<Value>> {
+    PEAT_TRY_VOID(impl_->materialise());
+    return winner(*impl_->ops, object, index);
+  });
 }
 
 Result<std::vector<Value>> Document::get_all(ObjectId object, std::string_view key) const {
-  PEAT_TRY_VOID(materialise());
-  return all_values(*impl_->ops, object, key);
+  return guarded([&]() -> Result<std::vector<Value>> {
+    PEAT_TRY_VOID(impl_->materialise());
+    return all_values(*impl_->ops, object, key);
+  });
 }
 
 Result<std::vector<Value>> Document::get_all(ObjectId object, std::size_t index) const {
-  PEAT_TRY_VOID(materialise());
-  return all_values(*impl_->ops, object, index);
+  return guarded([&]() -> Result<std::vector<Value>> {
+    PEAT_TRY_VOID(impl_->materialise());
+    return all_values(*impl_->ops, object, index);
+  });
 }
 
 Result<std::vector<std::string_view>> Document::keys(ObjectId id) const {
-  PEAT_TRY_VOID(materialise());
-  const auto& ops = *impl_->ops;
-  PEAT_TRY(const auto index, object_index(ops, id));
-  const auto& object = ops.object(index);
-  if (!object.is_map()) return fail(Code::wrong_type, "a list or text has no keys");
-  std::vector<std::string_view> out;
-  out.reserve(object.entries.size());
-  for (const auto& entry : object.entries) {
-    if (ops.slot(entry.slot).visible != 0) out.push_back(ops.key_text(entry.key));
-  }
-  std::ranges::sort(out);
-  return out;
+  return guarded([&]() -> Result<std::vector<std::string_view>> {
+    PEAT_TRY_VOID(impl_->materialise());
+    const auto& ops = *impl_->ops;
+    PEAT_TRY(const auto index, object_index(ops, id));
+    const auto& object = ops.object(index);
+    if (!object.is_map()) return fail(Code::wrong_type, "a list or text has no keys");
+    std::vector<std::string_view> out;
+    out.reserve(object.entries.size());
+    for (const auto& entry : object.entries) {
+      if (ops.slot(entry.slot).visible != 0) out.push_back(ops.key_text(entry.key));
+    }
+    std::ranges::sort(out);
+    return out;
+  });
 }
 
 Result<std::size_t> Document::length(ObjectId id) const {
@@ -112,23 +122,25 @@ Result<std::size_t> Document::length(ObjectId id) const {
 }
 
 Result<std::string> Document::text(ObjectId id) const {
-  PEAT_TRY_VOID(materialise());
-  const auto& ops = *impl_->ops;
-  PEAT_TRY(const auto index, object_index(ops, id));
-  const auto& object = ops.object(index);
-  if (object.type != ObjectType::text) {
-    return fail(Code::wrong_type, "the object is no text");
-  }
-  std::string out;
-  out.reserve(static_cast<std::size_t>(object.sequence->total_width()));
-  const auto& sequence = *object.sequence;
-  for (auto p = sequence.begin(); !sequence.at_end(p); p = sequence.next(p)) {
-    if (sequence.width(p) == 0 && ops.slot(sequence.slot(p)).winner == kNone) continue;
-    const auto& row = ops.row(ops.slot(sequence.slot(p)).winner);
-    const bool is_text = row.action == Action::kSet && (row.meta & 15) == kTypeText;
-    out += is_text ? as_text(ops.value_bytes(row)) : std::string_view("\xef\xbf\xbc");
-  }
-  return out;
+  return guarded([&]() -> Result<std::string> {
+    PEAT_TRY_VOID(impl_->materialise());
+    const auto& ops = *impl_->ops;
+    PEAT_TRY(const auto index, object_index(ops, id));
+    const auto& object = ops.object(index);
+    if (object.type != ObjectType::text) {
+      return fail(Code::wrong_type, "the object is no text");
+    }
+    std::string out;
+    out.reserve(static_cast<std::size_t>(object.sequence->total_width()));
+    const auto& sequence = *object.sequence;
+    for (auto p = sequence.begin(); !sequence.at_end(p); p = sequence.next(p)) {
+      if (sequence.width(p) == 0 && ops.slot(sequence.slot(p)).winner == kNone) continue;
+      const auto& row = ops.row(ops.slot(sequence.slot(p)).winner);
+      const bool is_text = row.action == Action::kSet && (row.meta & 15) == kTypeText;
+      out += is_text ? as_text(ops.value_bytes(row)) : std::string_view("\xef\xbf\xbc");
+    }
+    return out;
+  });
 }
 
 Result<ObjectType> Document::object_type(ObjectId id) const {

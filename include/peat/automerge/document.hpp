@@ -89,11 +89,11 @@ class PEAT_API Document {
   // The form a store keeps: change graph and chunks, opened again in O(changes) without
   // materialising and without proving hashes again (the store's record is trusted). `tail` are
   // change chunks applied since, oldest first; they were verified when they came.
-  // While a document has few changes this is a copy of their chunks; later a document chunk.
+  // While a document has few changes (64 and 64 KiB beyond its last document chunk) this is a copy
+  // of their chunks; later a document chunk, which costs materialising and a save.
   Result<Bytes> to_stored() const;
   static Result<Document> from_stored(ByteView stored, std::span<const ByteView> tail = {},
                                       const LoadOptions& options = {});
-  // As to_stored, but keeps every chunk as it is (never rewrites history into a document chunk).
   // Estimated heap bytes of this object now, for caches.
   std::size_t memory_bytes() const;
 
@@ -196,7 +196,8 @@ class PEAT_API Transaction {
   // Adds to a counter; Code::missing_counter if none of the visible values is one.
   Status increment(ObjectId object, std::string_view key, std::int64_t by);
   Status increment(ObjectId object, std::size_t index, std::int64_t by);
-  // Positions and lengths in code points. A negative `erase` deletes before `index`.
+  // Positions and lengths in code points. A negative `erase` deletes before `index`; what would be
+  // erased beyond the end is not there to be erased, which is no error.
   Status splice_text(ObjectId text, std::size_t index, std::ptrdiff_t erase,
                      std::string_view insert);
   Status splice(ObjectId list, std::size_t index, std::ptrdiff_t erase,
