@@ -389,7 +389,6 @@ TEST(Sync, ANeedNamedAMillionTimesIsServedOnce) {
   for (int i = 0; i < 3; ++i) put(a.document, "k", i);
   SyncMessage message;
   message.need.assign(100'000, a.document.changes()[0].hash);
-  message.flags = Bytes{2};
   a.receive(message.encode());
   EXPECT_LT(a.generate()->size(), 400U);
 }
@@ -431,6 +430,19 @@ TEST(Sync, ChangesThatLieInTheFilterAreAskedFor) {
   b.receive(*answer);
   converse(b, a);
   EXPECT_EQ(a.document.heads(), b.document.heads());
+}
+
+TEST(Sync, WhatDependsOnAMissingChangeGoesWithItWhateverTheFilterSays) {
+  Side a(1);
+  for (int i = 0; i < 3; ++i) put(a.document, "k", i);
+  const std::vector<ChangeHash> wrongly{a.document.changes()[1].hash};
+  SyncMessage message;
+  message.have.push_back({{}, build_bloom(wrongly)});
+  message.flags = Bytes{2};
+  a.receive(message.encode());
+  Side b(2);
+  b.receive(*a.generate());
+  EXPECT_EQ(b.document.change_count(), 3U);
 }
 
 TEST(Sync, OrphansFromElsewhereDoNotBlockASession) {
