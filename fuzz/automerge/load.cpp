@@ -1,0 +1,44 @@
+// Document::load and everything that reads a document afterwards. What loads with all hashes
+// proved and materialises must survive saving; a lazily loaded one must at least not fall over.
+#include "../report.hpp"
+#include "demand.hpp"
+#include "peat/automerge/document.hpp"
+#include "repair.hpp"
+
+using namespace peat;
+using namespace peat::automerge;
+
+namespace {
+
+void read_all(const Document& document) {
+  if (!document.materialise()) return;
+  fuzz::demand(document.to_json().has_value(), "a materialised document has JSON");
+  const auto raw = document.save({.deflate = false});
+  fuzz::demand(raw.has_value(), "a materialised document can be saved");
+  const auto again = Document::load(*raw, {.verify = Verify::full});
+  fuzz::demand(again.has_value(), "a saved document loads");
+  fuzz::demand(again->heads() == document.heads(), "a saved document keeps its heads");
+  fuzz::demand(again->to_json().value() == document.to_json().value(),
+               "a saved document keeps its values");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static FuzzReport report("automerge_load");
+  Bytes input(data, data + size);
+  fuzz::repair_checksums(input);
+  const auto full = Document::load(input, {.verify = Verify::full, .limits = fuzz::kLimits});
+  if (full) read_all(*full);
+
+  const auto lazy = Document::load(input, {.verify = Verify::lazy, .limits = fuzz::kLimits});
+  fuzz::demand(lazy.has_value() || !full, "what loads fully loads lazily");
+  report.input(lazy.has_value());
+  if (!lazy) return 0;
+  if (lazy->materialise()) fuzz::demand(lazy->to_json().has_value(), "lazy documents have JSON");
+  static_cast<void>(lazy->changes_since({}));
+  static_cast<void>(lazy->save());
+  const auto stored = lazy->to_stored();
+  if (stored) fuzz::demand(Document::from_stored(*stored).has_value(), "a stored document opens");
+  return 0;
+}
