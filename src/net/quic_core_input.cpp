@@ -236,15 +236,20 @@ void QuicCore::send_refusal(const SocketAddress& local, const SocketAddress& rem
 void QuicCore::send_stateless_reset(const SocketAddress& local, const SocketAddress& remote,
                                     ByteView datagram) {
   ++stats_.dropped_datagrams;
-  if (datagram.size() <= kResetSize || !may_reply()) return;
+  // Shorter than what it answers, so that two endpoints never answer each other for ever; and a
+  // keep-alive is small, yet all that an idle peer of a restarted process sends.
+  const auto size = std::min(kResetSize, datagram.size() - 1);
+  constexpr std::size_t kSmallest =
+      NGTCP2_MIN_STATELESS_RESET_RANDLEN + NGTCP2_STATELESS_RESET_TOKENLEN;
+  if (size < kSmallest || !may_reply()) return;
   ngtcp2_cid cid{};
   cid.datalen = kCidLength;
   std::memcpy(cid.data, datagram.data() + 1, kCidLength);
   std::array<std::uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN> token{};
   make_reset_token(cid, token.data());
-  std::array<std::uint8_t, kResetSize - NGTCP2_STATELESS_RESET_TOKENLEN> filler{};
+  Bytes filler(size - NGTCP2_STATELESS_RESET_TOKENLEN);
   options_.random->fill(filler);
-  Bytes packet(kResetSize);
+  Bytes packet(size);
   const auto n = ngtcp2_pkt_write_stateless_reset(packet.data(), packet.size(), token.data(),
                                                   filler.data(), filler.size());
   if (n <= 0) return;
