@@ -27,17 +27,17 @@
 namespace peat::transport {
 
 using StreamId = std::uint64_t;
-inline constexpr bool is_bidirectional(StreamId id) { return (id & 2) == 0; }
-inline constexpr bool opened_by_dialler(StreamId id) { return (id & 1) == 0; }
+constexpr bool is_bidirectional(StreamId id) { return (id & 2) == 0; }
+constexpr bool opened_by_dialler(StreamId id) { return (id & 1) == 0; }
 
 // Why a connection ended.
 struct CloseInfo {
   enum class Kind : std::uint8_t {
-    local,          // we called close
-    peer,           // the peer closed with an application code
-    transport,      // a QUIC transport or TLS error (code holds it)
-    idle_timeout,   // nothing heard for the negotiated time
-    reset,          // stateless reset, or the network said unreachable
+    local,         // we called close
+    peer,          // the peer closed with an application code
+    transport,     // a QUIC transport or TLS error (code holds it)
+    idle_timeout,  // nothing heard for the negotiated time
+    reset,         // stateless reset, or the network said unreachable
   };
   Kind kind = Kind::local;
   std::uint64_t code = 0;
@@ -48,6 +48,7 @@ struct ConnectionStats {
   Duration smoothed_rtt{};
   std::uint64_t bytes_sent = 0;      // UDP payload
   std::uint64_t bytes_received = 0;  // UDP payload
+  // Losses as congestion control sees them: a burst of lost packets counts once.
   std::uint64_t packets_lost = 0;
   std::uint64_t congestion_window = 0;
 };
@@ -58,14 +59,15 @@ class Connection {
  public:
   virtual ~Connection() = default;
 
-  virtual EndpointId peer() const = 0;      // proven by TLS
+  virtual EndpointId peer() const = 0;  // proven by TLS
   virtual std::string_view alpn() const = 0;
-  virtual bool dialled() const = 0;         // true: we dialled it
-  virtual std::uint64_t stable_id() const = 0;  // never reused in this process
+  virtual bool dialled() const = 0;                // true: we dialled it
+  virtual std::uint64_t stable_id() const = 0;     // never reused in this process
   virtual std::string remote_address() const = 0;  // "ip:port"
   virtual ConnectionStats stats() const = 0;
 
-  // Events go to `handler` from now on; must outlive the connection or be replaced.
+  // Events go to `handler` from now on; must outlive the connection or be replaced. Give it one
+  // before the dial or accept callback returns: events that find none are lost.
   virtual void set_handler(ConnectionHandler* handler) = 0;
 
   // The peer has proved membership: windows and stream credit grow to their full size.
@@ -79,13 +81,14 @@ class Connection {
   // unsent() first: the queue is theirs to bound. An empty write without `fin` puts a zero-length
   // STREAM frame on the wire, which makes the stream visible to the peer.
   virtual Status write(StreamId stream, ByteView data, bool fin) = 0;
-  virtual std::uint64_t unsent(StreamId stream) const = 0;  // queued, not yet in a packet
+  virtual std::uint64_t unsent(StreamId stream) const = 0;          // queued, not yet in a packet
   virtual std::uint64_t unacknowledged(StreamId stream) const = 0;  // queued or in flight
   // Less than one packet (or half a small congestion window) of this stream is unsent: the
   // moment to generate the next message (design rule 3).
   virtual bool wants_data(StreamId stream) const = 0;
 
-  // Opens the receive window by `bytes` that the handler has consumed.
+  // Opens the receive window by `bytes` that the handler has consumed. Each byte given to on_data
+  // must be consumed once, also after the stream's end; a reset or stop_sending() does the rest.
   virtual void consumed(StreamId stream, std::uint64_t bytes) = 0;
 
   virtual void reset(StreamId stream, std::uint64_t code) = 0;         // our sending half
