@@ -185,7 +185,7 @@ class QuicConnection final : public transport::Connection,
   std::uint64_t consumed_ = 0;
   std::uint64_t granted_ = 0;
   std::uint64_t epoch_consumed_ = 0;
-  Instant epoch_start_{};
+  Instant epoch_start_;
   // Streams of the peer that ended before it was authenticated: their credit is held back.
   std::size_t withheld_bidi_ = 0;
   std::size_t withheld_uni_ = 0;

@@ -200,7 +200,7 @@ class QuicCore {
   std::shared_ptr<TlsIdentity> identity_;
   std::function<void()> wake_;
   bool inside_ = false;  // in one of the four functions: no wake-up needed
-  Instant now_{};
+  Instant now_;
   std::array<std::uint8_t, 32> reset_secret_{};
   std::array<std::uint8_t, 32> retry_secret_{};
   std::vector<std::string> alpns_;
@@ -221,7 +221,7 @@ class QuicCore {
 
   std::deque<Reply> replies_;
   Bytes reply_buffer_;
-  Instant reply_second_{};
+  Instant reply_second_;
   std::uint64_t replies_in_second_ = 0;
   std::unique_ptr<std::uint8_t[]> buffer_;
   std::optional<Held> held_;

@@ -133,7 +133,7 @@ Status QuicEndpoint::Impl::open(EndpointOptions options) {
   PEAT_TRY(core_, QuicCore::create(std::move(core)));
   core_->set_wake([this] { schedule_flush(); });
   error_code error;
-  descriptor_.assign(socket_->fd(), error);
+  (void)descriptor_.assign(socket_->fd(), error);  // reports through `error`
   if (error) return fail(Code::io_error, fmt::format("event loop: {}", error.message()));
   wait_readable();
   return {};
@@ -360,7 +360,13 @@ EndpointStats QuicEndpoint::Impl::stats() const {
 
 QuicEndpoint::QuicEndpoint(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-QuicEndpoint::~QuicEndpoint() { impl_->stop(); }
+QuicEndpoint::~QuicEndpoint() {
+  try {
+    impl_->stop();
+  } catch (const std::exception&) {
+    // No memory to defer the core's end; it then ends with the last waiting handler.
+  }
+}
 
 Result<std::unique_ptr<QuicEndpoint>> QuicEndpoint::create(boost::asio::io_context& loop,
                                                            EndpointOptions options) {
