@@ -216,6 +216,13 @@ void LmdbBackend::close_environment() {
   tables_.fill(kNoTable);
 }
 
+Status LmdbBackend::reopen_environment() {
+  close_environment();
+  auto status = open_environment();
+  if (!status) close_environment();
+  return status;
+}
+
 Status LmdbBackend::usable() const {
   if (closed_) return fail(Code::shut_down, "the store is closed");
   if (env_ != nullptr) return {};
@@ -355,17 +362,17 @@ Result<bool> LmdbBackend::recover() {
       return false;
     case Remedy::grow: {
       const int rc = mdb_env_set_mapsize(env_, map_bytes_ * 2);
-      if (rc != 0) return std::unexpected(error(rc, "enlarge the map of"));
+      if (rc != 0) {
+        // LMDB has given up the old map by now; with its size the store can be read on.
+        PEAT_TRY_VOID(reopen_environment());
+        return std::unexpected(error(rc, "enlarge the map of"));
+      }
       map_bytes_ = map_bytes_ * 2;
       map_ = find_map(file());
       return true;
     }
     case Remedy::reopen:
-      close_environment();
-      if (auto status = open_environment(); !status) {
-        close_environment();
-        return std::unexpected(std::move(status).error());
-      }
+      PEAT_TRY_VOID(reopen_environment());
       // A full disk shows itself first as a short write, which LMDB calls EIO; then by its name.
       return !std::exchange(repeated_, true);
   }
@@ -399,7 +406,7 @@ void LmdbBackend::drop_pages(std::uint64_t& touched_bytes) const {
 }
 
 Error LmdbBackend::error(int rc, std::string_view doing) const {
-  if (rc > 0) return file_error(rc, doing, file());
+  if (rc > 0 && rc != ENOMEM) return file_error(rc, doing, file());
   std::string message = "cannot " + std::string(doing) + " '" + file().string() + "': ";
   message += mdb_strerror(rc);
   switch (rc) {
@@ -410,6 +417,8 @@ Error LmdbBackend::error(int rc, std::string_view doing) const {
       return {Code::store_corrupt, message + "; restore the store from a backup"};
     case MDB_VERSION_MISMATCH:
       return {Code::store_too_new, message + "; use the version that wrote it"};
+    case ENOMEM:
+      return {Code::out_of_memory, message + "; the process needs more address space"};
     default:
       return {Code::io_error, std::move(message)};
   }

@@ -61,6 +61,7 @@ class LmdbBackend final : public Backend {
   Status open_tables();
   Status check_size() const;
   void close_environment();
+  Status reopen_environment();
   Status usable() const;
   Result<MDB_cursor*> cursor(Table table);
   int put_rows(MDB_txn* txn, const Rows& rows) const;

@@ -1,5 +1,6 @@
 #include "disk_recorder.hpp"
 
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -24,6 +25,7 @@ struct Recording {
   std::map<int, bool> files;  // descriptor → opened with O_DSYNC
   std::vector<DiskEvent> events;
   std::uint64_t room = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t largest_map = std::numeric_limits<std::uint64_t>::max();
 };
 Recording* recording = nullptr;
 
@@ -86,6 +88,11 @@ void DiskRecorder::set_room(std::uint64_t bytes) {
   recording->room = bytes;
 }
 
+void DiskRecorder::set_largest_map(std::uint64_t bytes) {
+  const std::lock_guard lock(recording->mutex);
+  recording->largest_map = bytes;
+}
+
 }  // namespace peat::test
 
 #define PEAT_INTERPOSED extern "C" __attribute__((visibility("default")))
@@ -119,6 +126,18 @@ PEAT_INTERPOSED int close(int fd) {
 
 PEAT_INTERPOSED ssize_t pwrite(int fd, const void* data, size_t size, off_t offset) {
   return peat::test::watched_pwrite(fd, data, size, offset);
+}
+
+PEAT_INTERPOSED void* mmap(void* at, size_t size, int protection, int flags, int fd,
+                           off_t offset) noexcept {
+  if (auto* const watcher = peat::test::recording; watcher != nullptr && fd >= 0) {
+    const std::lock_guard lock(watcher->mutex);
+    if (size > watcher->largest_map && watcher->files.contains(fd)) {
+      errno = ENOMEM;
+      return MAP_FAILED;
+    }
+  }
+  return reinterpret_cast<void*>(::syscall(SYS_mmap, at, size, protection, flags, fd, offset));
 }
 
 // LMDB seeks and then writes runs of pages with writev.

@@ -37,6 +37,8 @@ class DiskRecorder {
   // After this many more written bytes writes fail as on a full disk (the first one in part);
   // by default never.
   void set_room(std::uint64_t bytes);
+  // Maps of the file that are larger than this fail as if there were no address space.
+  void set_largest_map(std::uint64_t bytes);
 };
 
 }  // namespace peat::test

@@ -6,6 +6,8 @@
 
 #include "../unit/store/store_fixture.hpp"
 #include "disk_recorder.hpp"
+#include "store/lmdb_backend.hpp"
+#include "store/store.hpp"
 #include "store_workload.hpp"
 
 namespace peat::test {
@@ -58,6 +60,35 @@ TEST_P(FullDisk, RefusesWritesServesReadsAndRecovers) {
   disk.crash();
   model.advance(written + 1);
   EXPECT_EQ(model.difference(disk.open()), "");
+}
+
+TEST(FullDisk, AMapThatCannotGrowStopsWritesNotReads) {
+  DiskRecorder recorder("peat.mdb");
+  const store::TempDir temp;
+  TestExecutor executor;
+  SystemRandom random;
+  auto backend = store::LmdbBackend::open(temp.path(), {.map_bytes = 256U << 10});
+  ASSERT_TRUE(backend) << backend.error().message;
+  const auto opened = store::Store::open(*backend, executor, random, {});
+  auto& store = **opened;
+  store::put(store, "roads:a", "1");
+  executor.run();
+
+  recorder.set_largest_map(300U << 10);
+  store::put(store, "roads:b", std::string(1 << 20, 'x'));
+  executor.run();
+  store::WriteBatch batch;
+  batch.erase("roads:a", std::nullopt);
+  const auto refused = store.write(std::move(batch));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::out_of_memory) << refused.error().message;
+  EXPECT_EQ(store::content(store, "roads:a"), "1");
+  EXPECT_EQ(store::content(store, "roads:b").size(), 1U << 20);
+
+  recorder.set_largest_map(std::numeric_limits<std::uint64_t>::max());
+  executor.advance(2s);
+  EXPECT_EQ(store.durable_seq(), store.last_seq());
+  EXPECT_EQ(store::content(store, "roads:b").size(), 1U << 20);
 }
 
 TEST(FullDisk, AStoreThatCannotBeMadeSaysSo) {
