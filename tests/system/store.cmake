@@ -6,7 +6,8 @@ if(TARGET peat_store)
     LIBS store_workload)
   peat_test(test_store_power_cut LABEL system TIMEOUT 300
     SOURCES store_power_cut_test.cpp disk_recorder.cpp LIBS store_workload)
-  peat_test(test_store_disk_full LABEL system
+  peat_test(test_store_disk_full LABEL system TIMEOUT 300
     SOURCES store_disk_full_test.cpp disk_recorder.cpp LIBS store_workload)
-  peat_test(test_store_threads LABEL system SOURCES store_threads_test.cpp LIBS store_workload)
+  peat_test(test_store_threads LABEL system TIMEOUT 300 SOURCES store_threads_test.cpp
+    LIBS store_workload)
 endif()
