@@ -80,6 +80,7 @@ struct ChannelStats {
   std::uint64_t bytes_received = 0;  // every stream byte delivered
   std::uint64_t heartbeats_sent = 0;
   std::uint64_t heartbeats_received = 0;
+  std::uint64_t streams_opened = 0;   // by us, for frames
   std::uint64_t streams_stopped = 0;  // by us: stalled, malformed or of no use
   std::uint64_t reconnections = 0;    // connections after the first
   std::uint64_t undecodable = 0;      // frames or batches skipped

@@ -21,6 +21,7 @@ void add(ChannelStats& sum, const ChannelStats& part) {
   sum.bytes_received += part.bytes_received;
   sum.heartbeats_sent += part.heartbeats_sent;
   sum.heartbeats_received += part.heartbeats_received;
+  sum.streams_opened += part.streams_opened;
   sum.streams_stopped += part.streams_stopped;
   sum.reconnections += part.reconnections;
   sum.undecodable += part.undecodable;

@@ -28,6 +28,7 @@ class NativeLink final : public ChannelLink {
       return;
     }
     stream_ = *stream;
+    ++context_.host.link_stats().streams_opened;
   }
   bool has_room() const override { return !closed_ && !waiting_; }
   bool wants_data() const override {

@@ -63,6 +63,7 @@ bool OldLink::try_send(Message& message) {
   if (verdict_ == Verdict::reads_on && kept_open_) return write(*kept_open_, message, false);
   const auto stream = connection_->open_bidirectional();
   if (!stream) return false;
+  ++context_.host.link_stats().streams_opened;
   const bool keep_open = verdict_ == Verdict::unknown || verdict_ == Verdict::reads_on;
   if (!write(*stream, message, !keep_open)) return false;
   if (keep_open) {
@@ -101,6 +102,14 @@ void OldLink::release(StreamId stream) {
     if (sent.message.ticket != 0) context_.host.on_link_delivered(sent.message.ticket);
   }
   if (out.fin && out.unproven.empty()) out_.erase(found);
+}
+
+void OldLink::deliver_all(StreamId stream) {
+  auto sent = std::move(out_.extract(stream).mapped().unproven);
+  for (const auto& each : sent) {
+    unproven_bytes_ -= each.message.bytes.size();
+    if (each.message.ticket != 0) context_.host.on_link_delivered(each.message.ticket);
+  }
 }
 
 void OldLink::take_back(StreamId stream) {
@@ -169,9 +178,16 @@ void OldLink::on_stop_sending(Connection&, StreamId stream, std::uint64_t code) 
     }
     return;
   }
-  // A frame of its own that the peer has read to the end may be stopped before its FIN.
   const auto found = out_.find(stream);
   if (found == out_.end()) return;
+  // A one-frame acceptor stops a stream once it has read the frame, which can overtake the
+  // acknowledgement: after our FIN that is no failure (E1).
+  if (code == 0 && found->second.fin) {
+    deliver_all(stream);
+    flush();
+    context_.host.on_link_room();
+    return;
+  }
   const bool hopeless =
       !found->second.unproven.empty() && found->second.unproven.front().message.tries >= kMaxTries;
   take_back(stream);

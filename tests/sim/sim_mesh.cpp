@@ -32,18 +32,34 @@ LinkOptions usual_link() { return {milliseconds(10), milliseconds(15), 0, 0.02};
 
 }  // namespace
 
-MeshNode::MeshNode(World& world, Network& network, const EndpointId& id, std::string name,
+std::map<std::string, std::string> state_of(MeshNode& node) {
+  std::map<std::string, std::string> out;
+  for (const auto& row : must(node.store().feed(0, 1'000'000))) {
+    if (row.kind == store::FeedKind::tombstone) {
+      const auto tombstone = must(node.store().tombstone(row.key));
+      out["t " + row.key] =
+          std::to_string(tombstone->tombstone.lamport) + ' ' + tombstone->tombstone.deleted_by;
+      continue;
+    }
+    auto& text = out["d " + row.key];
+    const auto heads = must(node.store().heads(row.key));
+    for (const auto& hash : *heads) text += to_hex(hash.bytes).substr(0, 12) + ' ';
+  }
+  return out;
+}
+
+MeshNode::MeshNode(World& world, Ground& ground, const EndpointId& id, std::string name,
                    Options options)
-    : world_(world), network_(network), id_(id), name_(std::move(name)), options_(options) {
+    : world_(world), ground_(ground), id_(id), name_(std::move(name)), options_(options) {
   executor_ = std::make_unique<SimExecutor>(world_);
-  host_ = network_.add_host(id_, *executor_);
+  host_ = ground_.add_host(id_, *executor_);
   start();
 }
 
 void MeshNode::start() {
-  if (!network_.is_up(host_)) {
+  if (!ground_.is_up(host_)) {
     executor_ = std::make_unique<SimExecutor>(world_);
-    network_.restart(host_, *executor_);
+    ground_.restart(host_, *executor_);
   }
   store_ = must(store::DocumentStore::open(disk_, *executor_, world_.random(), limits_));
   sync::Documents::Options documents;
@@ -53,7 +69,7 @@ void MeshNode::start() {
   connector.native = options_.native;
   connector.formation =
       must(security::FormationKey::derive(sha256(as_bytes("the secret of this mesh")), "peat"));
-  connector_ = sync::Connector::create(network_.endpoint(host_), *executor_, world_.random(),
+  connector_ = sync::Connector::create(ground_.endpoint(host_), *executor_, world_.random(),
                                        limits_, std::move(connector));
   channels_ =
       sync::SyncChannelManager::create(*connector_, *executor_, world_.random(), limits_, {});
@@ -66,7 +82,7 @@ void MeshNode::start() {
 }
 
 void MeshNode::crash() {
-  network_.crash(host_);
+  ground_.crash(host_);
   executor_->stop();
   coordinator_.reset();
   channels_.reset();
@@ -98,7 +114,7 @@ void Mesh::build() {
     EndpointId id;
     world_.random().fill(id.bytes);
     nodes_.push_back(
-        std::make_unique<MeshNode>(world_, network_, id, "node-" + std::to_string(i),
+        std::make_unique<MeshNode>(world_, ground_, id, "node-" + std::to_string(i),
                                    MeshNode::Options{!world_.chance(options_.old_only)}));
   }
   for (std::size_t i = 1; i < nodes_.size(); ++i) link(world_.below(i), i);
@@ -227,23 +243,6 @@ bool Mesh::settle(Duration limit) {
     if (agree()) return true;
   }
   return false;
-}
-
-// Heads of every document, identity of every tombstone.
-std::map<std::string, std::string> Mesh::state_of(MeshNode& node) {
-  std::map<std::string, std::string> out;
-  for (const auto& row : must(node.store().feed(0, 1'000'000))) {
-    if (row.kind == store::FeedKind::tombstone) {
-      const auto tombstone = must(node.store().tombstone(row.key));
-      out["t " + row.key] =
-          std::to_string(tombstone->tombstone.lamport) + ' ' + tombstone->tombstone.deleted_by;
-      continue;
-    }
-    auto& text = out["d " + row.key];
-    const auto heads = must(node.store().heads(row.key));
-    for (const auto& hash : *heads) text += to_hex(hash.bytes).substr(0, 12) + ' ';
-  }
-  return out;
 }
 
 bool Mesh::agree() {

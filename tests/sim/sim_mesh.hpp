@@ -21,13 +21,41 @@
 
 namespace peat::sim {
 
+// Where hosts stand: simulated streams (sim::Network) or real QUIC over simulated datagrams.
+class Ground {
+ public:
+  virtual ~Ground() = default;
+  virtual HostId add_host(const EndpointId& id, SimExecutor& executor) = 0;
+  virtual transport::Endpoint& endpoint(HostId host) = 0;
+  virtual std::string address(HostId host) const = 0;
+  virtual void crash(HostId host) = 0;
+  virtual void restart(HostId host, SimExecutor& executor) = 0;
+  virtual bool is_up(HostId host) const = 0;
+};
+
+class StreamGround final : public Ground {
+ public:
+  explicit StreamGround(Network& network) : network_(network) {}
+  HostId add_host(const EndpointId& id, SimExecutor& e) override {
+    return network_.add_host(id, e);
+  }
+  transport::Endpoint& endpoint(HostId host) override { return network_.endpoint(host); }
+  std::string address(HostId host) const override { return network_.address(host); }
+  void crash(HostId host) override { network_.crash(host); }
+  void restart(HostId host, SimExecutor& e) override { network_.restart(host, e); }
+  bool is_up(HostId host) const override { return network_.is_up(host); }
+
+ private:
+  Network& network_;
+};
+
 // One machine: its disk survives a crash, everything else does not.
 class MeshNode {
  public:
   struct Options {
     bool native = true;
   };
-  MeshNode(World& world, Network& network, const EndpointId& id, std::string name, Options options);
+  MeshNode(World& world, Ground& ground, const EndpointId& id, std::string name, Options options);
 
   void start();
   void crash();  // what was not durable is lost
@@ -43,7 +71,7 @@ class MeshNode {
 
  private:
   World& world_;
-  Network& network_;
+  Ground& ground_;
   EndpointId id_;
   std::string name_;
   Options options_;
@@ -58,6 +86,9 @@ class MeshNode {
   std::unique_ptr<sync::SyncChannelManager> channels_;
   std::unique_ptr<sync::Coordinator> coordinator_;
 };
+
+// Heads of every document and identity of every tombstone of a node; equal when nodes agree.
+std::map<std::string, std::string> state_of(MeshNode& node);
 
 // What a scenario configures, and must be able to show afterwards.
 struct ChaosOptions {
@@ -103,12 +134,12 @@ class Mesh {
   void erase(MeshNode& node, const std::string& key);
   void something_happens();
   std::vector<MeshNode*> running();
-  std::map<std::string, std::string> state_of(MeshNode& node);
   bool agree();
 
   World world_;
   ChaosOptions options_;
   Network network_;
+  StreamGround ground_{network_};
   std::vector<std::unique_ptr<MeshNode>> nodes_;
   std::vector<std::pair<std::size_t, std::size_t>> links_;
   std::vector<std::pair<std::size_t, Instant>> down_;  // node, when it comes back

@@ -66,6 +66,7 @@ TEST(OldChannel, D3gAPeerThatReadsOnGetsOneStreamForEverything) {
   mesh.world.run_for(seconds(2));
   EXPECT_EQ(mesh.peer.keys.size(), 201U);
   EXPECT_EQ(mesh.peer.streams_opened, 1);
+  EXPECT_EQ(mesh.channel().stats().streams_opened, 1U);
 }
 
 TEST(OldChannel, BeforeTheVerdictEveryFrameHasItsOwnStream) {
