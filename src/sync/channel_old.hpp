@@ -67,6 +67,7 @@ class OldLink final : public ChannelLink {
   bool try_send(Message& message);
   bool write(transport::StreamId stream, Message& message, bool fin);
   void release(transport::StreamId stream);
+  void deliver_all(transport::StreamId stream);
   // Takes back what `stream` did not prove, to go out again.
   void take_back(transport::StreamId stream);
   void on_one_frame(transport::StreamId stream);
