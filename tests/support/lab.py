@@ -9,6 +9,7 @@ failure, not a skip).
 """
 
 import base64
+import hashlib
 import http.client
 import json
 import os
@@ -25,7 +26,7 @@ import urllib.parse
 
 BIN = pathlib.Path(os.environ.get("PEAT_BIN_DIR", "build/release/apps"))
 PEERS = pathlib.Path(os.environ.get("PEAT_PEERS_DIR", pathlib.Path.home() / ".cache/peat-peers"))
-SECRET = base64.b64encode(bytes((i * 37 + 11) % 256 for i in range(32))).decode()
+SECRET = base64.b64encode(hashlib.sha256(b"a lab's formation").digest()).decode()
 
 
 def wait_for(condition, what, seconds=20.0, pause=0.02):
@@ -78,6 +79,8 @@ class Daemon:
         log.close()
         line = self.process.stdout.readline()
         if not line:
+            self.process.wait()
+            self.process.stdout.close()
             raise AssertionError(f"{self.name} did not start:\n{self.log()[-3000:]}")
         self.ready = json.loads(line)
         self.id = self.ready["endpoint_id"]
