@@ -133,8 +133,8 @@ Status QuicEndpoint::Impl::open(EndpointOptions options) {
   PEAT_TRY(core_, QuicCore::create(std::move(core)));
   core_->set_wake([this] { schedule_flush(); });
   error_code error;
-  (void)descriptor_.assign(socket_->fd(), error);  // reports through `error`
-  if (error) return fail(Code::io_error, fmt::format("event loop: {}", error.message()));
+  if (descriptor_.assign(socket_->fd(), error))
+    return fail(Code::io_error, fmt::format("event loop: {}", error.message()));
   wait_readable();
   return {};
 }
@@ -145,8 +145,6 @@ void QuicEndpoint::Impl::stop() {
   resolver_.cancel();
   // The socket owns the descriptor; Asio only watched it.
   if (descriptor_.is_open()) descriptor_.release();
-  // We may be inside one of its callbacks: it goes when the loop is back on its own ground.
-  asio::post(loop_, [self = shared_from_this(), core = std::move(core_)] {});
 }
 
 // ---- the loop
@@ -307,8 +305,10 @@ void QuicEndpoint::Impl::start_next(const std::shared_ptr<Race>& race) {
   const auto to = socket_->fit(remote);
   const auto from = to ? socket_->source_for(*to) : to;
   auto self = shared_from_this();
-  auto on_result = [self, race](Result<std::shared_ptr<transport::Connection>> result) {
-    self->finished(race, std::move(result));
+  // Weak: the core keeps it, and we keep the core.
+  auto on_result = [weak = weak_from_this(),
+                    race](Result<std::shared_ptr<transport::Connection>> result) {
+    if (const auto impl = weak.lock()) impl->finished(race, std::move(result));
   };
   if (!from) {
     fail_later(std::move(on_result), from.error());
@@ -360,13 +360,9 @@ EndpointStats QuicEndpoint::Impl::stats() const {
 
 QuicEndpoint::QuicEndpoint(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-QuicEndpoint::~QuicEndpoint() {
-  try {
-    impl_->stop();
-  } catch (const std::exception&) {
-    // No memory to defer the core's end; it then ends with the last waiting handler.
-  }
-}
+// Asio's cancel functions throw for descriptors that are not open; these are.
+// NOLINTNEXTLINE(bugprone-exception-escape)
+QuicEndpoint::~QuicEndpoint() { impl_->stop(); }
 
 Result<std::unique_ptr<QuicEndpoint>> QuicEndpoint::create(boost::asio::io_context& loop,
                                                            EndpointOptions options) {

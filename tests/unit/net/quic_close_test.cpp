@@ -312,6 +312,19 @@ TEST(QuicClose, APeerThatRestartedAnswersWithAResetThatIsBelieved) {
   EXPECT_EQ(a.recorder.closed->kind, CloseInfo::Kind::reset);
 }
 
+TEST(QuicClose, AnIdlePeerLearnsOfARestartFromItsNextKeepAlive) {
+  World world;
+  auto& a = world.add();
+  auto& b = world.add();
+  World::listen(b);
+  world.connect(a, b);
+  world.run_for(seconds(1));
+  world.start(b, {}, 2);
+  World::listen(b);
+  ASSERT_TRUE(world.run_until([&] { return a.recorder.closed.has_value(); }, seconds(11)));
+  EXPECT_EQ(a.recorder.closed->kind, CloseInfo::Kind::reset);
+}
+
 TEST(QuicClose, AResetThatAnotherKeySignedIsNotBelieved) {
   World world;
   auto& a = world.add();

@@ -250,6 +250,31 @@ TEST_F(QuicEndpointTest, ARestartedEndpointAnswersOldConnectionsWithAReset) {
   expect_echo(**redialled, 1000);
 }
 
+TEST_F(QuicEndpointTest, MayBeDestroyedAtAnyMomentEvenFromACallback) {
+  auto a = open(1);
+  const auto b = open(2);
+  listen(*b);
+  bool called = false;
+  // In the middle of a handshake and of a look-up: nobody is called.
+  auto c = open(3);
+  c->dial(b->id(), b->local_address(), {"test/1"}, [&](auto) { called = true; });
+  c->dial(b->id(), "localhost:1", {"test/1"}, [&](auto) { called = true; });
+  loop_.poll_one();
+  c.reset();
+  std::shared_ptr<Connection> held;
+  a->dial(b->id(), b->local_address(), {"test/1"}, [&](auto result) {
+    ASSERT_TRUE(result);
+    held = std::move(*result);
+    held->set_handler(&client_);
+    a.reset();
+  });
+  ASSERT_TRUE(run_until([&] { return held != nullptr; }));
+  loop_.run_for(milliseconds(100));
+  EXPECT_FALSE(called);
+  EXPECT_FALSE(client_.closed);
+  EXPECT_FALSE(held->write(0, as_bytes("x"), false)) << "its endpoint is gone";
+}
+
 TEST_F(QuicEndpointTest, WritesQlogFilesWhereTheSettingSays) {
   const auto directory =
       std::filesystem::temp_directory_path() / ("peat-qlog-" + std::to_string(::getpid()));
