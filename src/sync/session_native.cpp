@@ -88,6 +88,7 @@ std::optional<wire::NativeFrame> NativeSession::next_frame() {
     hello_sent_ = true;
     return make_hello();
   }
+  if (goodbye_) return *std::exchange(goodbye_, std::nullopt);
   if (!hello_ || ended_) return std::nullopt;
   if (pong_) return wire::Pong{*std::exchange(pong_, std::nullopt)};
   if (durable_ > acked_) {
@@ -143,7 +144,8 @@ bool NativeSession::peer_has_all(std::string_view key, const automerge::Heads& h
 }
 
 void NativeSession::learn(std::string_view key, const automerge::Heads& heads) {
-  constexpr std::size_t kMost = 16;  // of a document with more concurrent heads the newest count
+  constexpr std::size_t kMost = 16;  // concurrent heads; a document with more is asked about
+  if (heads.size() > kMost) return known_.erase(key);
   auto* known = known_.find(key);
   if (known == nullptr || known->size() + heads.size() > kMost) {
     known_.put(key, heads);
@@ -185,6 +187,7 @@ bool NativeSession::fill_asked() {
   while (!asked_.empty() && !load.full()) {
     const auto ask = std::move(asked_.front());
     asked_.pop_front();
+    asked_hashes_ -= ask.have.size();
     add_document(ask.key, context_.documents.outgoing(ask.key, ask.have), load, ask.offer == 0);
     if (ask.offer != 0) --offers_[ask.offer - first_offer_].owed;
     resolve_offers();

@@ -128,8 +128,10 @@ class NativeSession final : public DialectSession {
   std::deque<Offer> offers_;
   std::uint64_t first_offer_ = 1;  // number of offers_.front()
   RecentMap<KnownHeads> known_;
-  RecentMap<Epoch> told_;  // tombstones the peer has
+  RecentMap<Epoch> told_;         // tombstones the peer has
+  std::size_t asked_hashes_ = 0;  // in asked_
   std::optional<std::uint64_t> pong_;
+  std::optional<wire::Goodbye> goodbye_;
 
   // receiving
   std::deque<wire::Need> needs_;                               // to be sent

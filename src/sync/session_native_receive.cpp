@@ -54,8 +54,8 @@ void NativeSession::on_hello(const wire::Hello& hello) {
   const auto agreed = wire::negotiate(make_hello(), hello, context_.limits);
   if (!agreed) {
     ended_ = true;
-    ready_.push_back(
-        wire::Goodbye{static_cast<std::uint64_t>(agreed.error().code), agreed.error().message});
+    goodbye_ =
+        wire::Goodbye{static_cast<std::uint64_t>(agreed.error().code), agreed.error().message};
     counters_.fault("", agreed.error(), context_.limits);
     return;
   }
@@ -191,10 +191,12 @@ void NativeSession::on_need(const wire::Need& frame) {
     number = first_offer_ + static_cast<std::uint64_t>(offer - offers_.begin());
   }
   for (const auto& document : frame.documents) {
-    if (asked_.size() >= context_.limits.sync_needs) {
+    const auto most = context_.limits.sync_needs;
+    if (asked_.size() >= most || asked_hashes_ + document.have.size() > 16 * most) {
       violation();
       break;
     }
+    asked_hashes_ += document.have.size();
     asked_.push_back({document.key, document.have, number});
     if (number != 0) ++offers_[number - first_offer_].owed;
   }

@@ -272,6 +272,13 @@ void OldSession::fill_from_feed(wire::SyncBatch& batch) {
 
 void OldSession::add(std::string_view key, wire::EntryType type, Bytes payload,
                      wire::SyncBatch& batch) {
+  if (payload.size() > context_.limits.wire_payload_bytes / 2) {
+    return counters_.fault(
+        key,
+        {Code::limit_exceeded, "message of " + std::to_string(payload.size()) +
+                                   " bytes: more than a peer surely takes; not sent"},
+        context_.limits);
+  }
   batch_bytes_ += wire::kFrameOverhead + key.size() + payload.size();
   batch.entries.push_back({std::string(key), type, std::move(payload)});
 }

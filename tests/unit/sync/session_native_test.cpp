@@ -274,6 +274,25 @@ TEST_F(NativeSessionTest, APingIsAnswered) {
   EXPECT_EQ(peer.heard.all<wire::Pong>()[0].token, 77U);
 }
 
+TEST_F(NativeSessionTest, HeadsThatAPeerNamesAreNotKeptWithoutBound) {
+  Limits limits;
+  limits.sync_needs = 10;
+  Node small(world, 5, "small", limits);
+  small.put("depots:x", "{}");
+  PlayedPeer peer(world, small, 1, Dialect::native);
+  run(milliseconds(20));
+  auto hello = hello_of(a);
+  hello.resume = {small.store->incarnation().store_id, small.store->last_seq()};
+  peer.channel.inject_native(hello);
+  wire::Need need;
+  need.documents.push_back({"depots:x", {}, automerge::Heads(161)});
+  peer.channel.inject_native(need);
+  EXPECT_EQ(small.coordinator->status(peer.id)->violations, 1U);
+  need.documents[0].have.resize(160);
+  peer.channel.inject_native(need);
+  EXPECT_EQ(small.coordinator->status(peer.id)->violations, 1U);
+}
+
 // With hardly any memory for what the peer has, everything still converges and falls silent.
 TEST_F(NativeSessionTest, TinyMemoriesCostMessagesAndNoData) {
   Limits limits;
