@@ -228,6 +228,7 @@ void SimConnection::try_finish_close() {
   if (state_ != State::closing) return;
   const bool flushed = in_flight_ == 0 && ready_.empty();
   if (!flushed && network_.world_.now().mono < close_deadline_) return;
+  ++network_.closes_[close_info_.code];
   send(kPacketOverhead, [info = close_info_](SimConnection& peer) {
     peer.fail(CloseInfo::Kind::peer, info.code, info.reason);
   });

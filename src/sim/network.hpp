@@ -108,6 +108,8 @@ class Network {
 
   std::size_t connections(HostId a, HostId b) const;  // live ones, each counted once
   const std::map<Fault, std::uint64_t>& faults_happened() const { return happened_; }
+  // How often connections were closed with an application code, by code.
+  const std::map<std::uint64_t, std::uint64_t>& closes() const { return closes_; }
 
  private:
   friend class Host;
@@ -150,6 +152,7 @@ class Network {
   std::map<Pair, std::uint32_t> dials_under_way_;         // key: (from, to)
   std::uint64_t next_connection_ = 1;
   std::map<Fault, std::uint64_t> happened_;
+  std::map<std::uint64_t, std::uint64_t> closes_;
 };
 
 }  // namespace peat::sim

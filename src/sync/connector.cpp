@@ -351,7 +351,7 @@ void ConnectorImpl::fail_attempt(Peer& peer, Error error) {
 }
 
 void ConnectorImpl::drop_attempt(Peer& peer) {
-  answer(end_attempt(peer, kClosingOutgoing, "conflict_accept_closing_outgoing"), peer.connection);
+  answer(end_attempt(peer, kYield, "conflict_connect_yield"), peer.connection);
 }
 
 void ConnectorImpl::give_up(const EndpointId& id) {

@@ -27,7 +27,7 @@
 // Two connections with one peer (spec/storage.md 2.3). Dialled by different sides: the one that
 // the lower endpoint id dialled stays, and the other is closed, with
 //   100 conflict_connect_lower_wins       by its acceptor, who dialled the winner
-//   101 conflict_connect_yield            by its dialler, when it completed last
+//   101 conflict_connect_yield            by its dialler, before or when it completed
 //   102 conflict_accept_closing_outgoing  by its dialler, when it completed first
 //   103 conflict_accept_reject_incoming   by its acceptor, when it completed last
 // unless the winner would be older than 10 s and the other side dialled anew: then that side has

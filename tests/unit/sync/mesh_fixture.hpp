@@ -18,9 +18,11 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-inline EndpointId id_of(std::uint8_t n) {
+// Greater numbers, greater ids.
+inline EndpointId id_of(std::size_t n) {
   EndpointId id;
-  id.bytes.fill(n);
+  id.bytes.fill(static_cast<std::uint8_t>(n));
+  id.bytes[0] = static_cast<std::uint8_t>(n >> 8);
   return id;
 }
 
@@ -30,8 +32,7 @@ inline std::optional<security::FormationKey> formation(std::string_view secret =
   return std::move(security::FormationKey::derive(digest, id).value());
 }
 
-// Hosts are numbered from 0; host n has the endpoint id of n + 1 repeated, so lower number is
-// lower id.
+// Hosts are numbered from 0; host n has the endpoint id of n + 1, so lower number is lower id.
 struct Mesh {
   explicit Mesh(std::uint64_t seed = 1, sim::TransportOptions transport = {},
                 sim::LinkOptions link = {})
@@ -39,9 +40,9 @@ struct Mesh {
 
   sim::HostId add_host() {
     executors.push_back(std::make_unique<sim::SimExecutor>(world));
-    return network.add_host(id_of(static_cast<std::uint8_t>(executors.size())), *executors.back());
+    return network.add_host(id_of(executors.size()), *executors.back());
   }
-  EndpointId id(sim::HostId host) const { return id_of(static_cast<std::uint8_t>(host + 1)); }
+  EndpointId id(sim::HostId host) const { return id_of(std::size_t{host} + 1); }
 
   sim::World world;
   std::vector<std::unique_ptr<sim::SimExecutor>> executors;
