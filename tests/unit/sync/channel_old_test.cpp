@@ -221,6 +221,45 @@ TEST(OldChannel, E5OurHalfOfAPeersStreamStaysOpenUntilItsFin) {
   EXPECT_TRUE(mesh.heard().has("last"));
 }
 
+// Population P1: a stream per message, every document again every five seconds.
+TEST(OldChannel, AnHourOfAStreamPerMessageUsesUpNoCredit) {
+  DialledByForeign mesh(Reads::one_frame);
+  for (int round = 0; round < 720; ++round) {
+    for (int i = 0; i < 3; ++i) {
+      mesh.peer.connection->stop_sending(mesh.peer.open(encoded(delta("doc")), true), 0);
+    }
+    mesh.world.run_for(seconds(5));
+  }
+  EXPECT_EQ(mesh.heard().keys.size(), 720U * 3);
+  EXPECT_EQ(mesh.network.connections(mesh.node.host, mesh.peer.host), 1U);
+  EXPECT_EQ(mesh.stats().undecodable, 0U);
+}
+
+// Population P2: a channel stream that its receiver task gives up after 30 s of our silence.
+TEST(OldChannel, AChannelThatGivesUpItsStreamEveryThirtySecondsLosesNothing) {
+  DialledByForeign mesh(Reads::one_frame);
+  int sent = 0;
+  for (int round = 0; round < 60; ++round) {
+    Bytes frame;
+    const auto next = [&] {
+      frame.clear();
+      ASSERT_TRUE(wire::encode_batch_frame(batch("doc:" + std::to_string(sent++)), frame));
+    };
+    next();
+    const auto stream = mesh.peer.open(frame, false);
+    mesh.world.run_for(seconds(10));
+    next();
+    ASSERT_TRUE(mesh.peer.connection->write(stream, frame, false));
+    mesh.world.run_for(seconds(20));
+    ASSERT_TRUE(mesh.peer.connection->write(stream, {}, true));
+    mesh.peer.connection->stop_sending(stream, 0);
+  }
+  mesh.world.run_for(seconds(1));
+  EXPECT_EQ(mesh.heard().entries.size(), static_cast<std::size_t>(sent));
+  EXPECT_TRUE(mesh.peer.stopped.empty());
+  EXPECT_TRUE(mesh.node.to(mesh.peer.host).is_connected());
+}
+
 TEST(OldChannel, A1AFrameCutShortByFinCostsOnlyItself) {
   DialledByForeign mesh;
   auto bytes = encoded(delta("whole"));
@@ -357,6 +396,10 @@ TEST(OldChannel, BytesOfUnfinishedFramesAreBoundedAndOneFrameAlwaysGetsOn) {
     auto bytes = encoded(delta("doc:" + std::to_string(i), 3'000'000));
     streams.push_back(peer.open(bytes, true));
   }
+  // Without the bound all four would arrive side by side.
+  ASSERT_TRUE(
+      mesh.world.run_until([&] { return node.heard(peer.host).keys.size() == 1; }, minutes(1)));
+  EXPECT_LT(node.to(peer.host).stats().bytes_received, 3'000'000U + 3 * 1'300'000U);
   mesh.world.run_for(minutes(3));
   EXPECT_EQ(node.heard(peer.host).keys.size(), 4U);
   EXPECT_EQ(node.to(peer.host).stats().streams_stopped, 0U);
