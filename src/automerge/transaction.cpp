@@ -130,13 +130,22 @@ class Editor {
     return elements.slot(place);
   }
 
+  // Whether a visible row shows this value now. A counter shows its sum: after increments, putting
+  // the number that it once began with is an edit.
+  bool holds(std::uint32_t row, const Encoded& value) const {
+    const auto& held = ops_.row(row);
+    if (held.action != Action::kSet) return false;
+    if ((held.meta & 15) == kTypeCounter && (value.meta & 15) == kTypeCounter) {
+      return std::get<Counter>(ops_.scalar(row)).value == Input(value.bytes).sleb();
+    }
+    return held.meta == value.meta && std::ranges::equal(ops_.value_bytes(held), value.bytes);
+  }
+
   // Sets a slot: nothing if it has this value already; if it wins a conflict, the others go.
   Status set(std::uint32_t slot, const Encoded& value) {
     auto visible = ops_.visible_rows(slot);
     if (!visible.empty()) {
-      const auto& winner = ops_.row(visible.back());
-      if (winner.action == Action::kSet && winner.meta == value.meta &&
-          std::ranges::equal(ops_.value_bytes(winner), value.bytes)) {
+      if (holds(visible.back(), value)) {
         visible.pop_back();
         return visible.empty() ? Status() : emit(slot, deletion(), visible);
       }

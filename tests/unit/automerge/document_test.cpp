@@ -153,6 +153,17 @@ TEST(Counters, OverwritingOneForgetsTheIncrements) {
   EXPECT_EQ(document.get_all(kRoot, "c")->size(), 1U);
 }
 
+TEST(Counters, CanBePutBackToTheNumberTheyBeganWith) {
+  auto document = replica(1);
+  put(document, "c", Counter{71});
+  change(document, [](Transaction& tx) { ASSERT_TRUE(tx.increment(kRoot, "c", -9)); });
+  put(document, "c", Counter{71});
+  EXPECT_EQ(std::get<Counter>(scalar(document, "c")).value, 71);
+  auto tx = document.begin().value();
+  ASSERT_TRUE(tx.put(kRoot, "c", Counter{71}));  // what it shows already
+  EXPECT_EQ(tx.pending_ops(), 0U);
+}
+
 TEST(Counters, OnlyCountersCanBeIncremented) {
   auto document = replica(1);
   put(document, "n", std::int64_t{1});
