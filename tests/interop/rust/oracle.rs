@@ -155,7 +155,9 @@ fn dump_object(doc: &AutoCommit, out: &mut String, id: &ObjId, kind: ObjType) {
         }
         ObjType::Map | ObjType::Table => {
             let _ = write!(out, "map@{id}{{");
-            for key in doc.keys(id).collect::<Vec<_>>() {
+            let mut keys: Vec<String> = doc.keys(id).collect();
+            keys.dedup(); // 0.12 can name a key twice whose conflicting counters were incremented
+            for key in keys {
                 let _ = write!(out, "{}=", hex(key.as_bytes()));
                 dump_values(doc, out, id, Prop::Map(key));
             }
