@@ -14,6 +14,11 @@
 namespace peat::automerge::interop {
 namespace {
 
+// How many scripts run: by day, and with PEAT_NIGHT set.
+std::uint64_t seeds(std::uint64_t day, std::uint64_t night) {
+  return std::getenv("PEAT_NIGHT") != nullptr ? night : day;
+}
+
 class Scripts : public testing::TestWithParam<const char*> {};
 
 std::vector<std::string> sorted_words(const std::string& text) {
@@ -92,9 +97,7 @@ class Duel {
 
 TEST_P(Scripts, GiveTheSameHashesDocumentsAndBytes) {
   PEAT_START_PEER(peer, GetParam());
-  const char* night = std::getenv("PEAT_NIGHT");
-  const std::uint64_t seeds = night != nullptr ? 2000 : 60;
-  for (std::uint64_t seed = 1; seed <= seeds && !HasFailure(); ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds(60, 2000) && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Duel(*peer, seed, GetParam() == std::string_view("am07")).run(60);
   }
@@ -143,7 +146,7 @@ void edit(RandomScript& script, OurPeer& shape, Peer& peer, const std::string& s
 TEST_P(Scripts, SyncSessionsConvergeInBothDirections) {
   PEAT_START_PEER(theirs, GetParam());
   const bool old = GetParam() == std::string_view("am07");
-  for (std::uint64_t seed = 1; seed <= 40 && !HasFailure(); ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds(40, 600) && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     RandomScript script(seed);
     OurPeer ours;
