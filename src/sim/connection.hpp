@@ -147,9 +147,9 @@ class SimConnection final : public transport::Connection,
   std::uint64_t stream_window_;
   bool proven_ = false;
   bool pump_scheduled_ = false;
-  Instant last_heard_{};
-  Instant earliest_arrival_{};
-  Instant last_arrival_{};
+  Instant last_heard_;
+  Instant earliest_arrival_;
+  Instant last_arrival_;
   std::deque<std::pair<std::size_t, Delivery>> held_;
   transport::CloseInfo close_info_;
   Instant close_deadline_ = kNever;

@@ -123,7 +123,7 @@ class Network {
     std::unique_ptr<Host> host;  // null: down
   };
   struct Route {  // one direction of one pair
-    Instant free{};
+    Instant free;
   };
 
   static Pair pair_of(HostId a, HostId b) { return {std::min(a, b), std::max(a, b)}; }

@@ -63,7 +63,7 @@ class World {
 
   std::uint64_t seed_;
   SeededRandom random_;
-  Instant now_{};
+  Instant now_;
   EventId next_id_ = 1;
   std::map<Key, std::function<void()>> queue_;
   std::unordered_map<EventId, Instant> when_of_;
@@ -94,7 +94,7 @@ class SimExecutor final : public Executor {
  private:
   World& world_;
   Duration work_time_;
-  Instant pool_free_{};
+  Instant pool_free_;
   std::shared_ptr<bool> running_;
 };
 

@@ -95,7 +95,7 @@ class ChannelImpl final : public SyncChannel,
   bool awaiting_room_ = false;  // on_wants_data is owed
   std::uint32_t failures_ = 0;  // in a row
   std::uint32_t backoff_ = 0;   // exponent of the next delay
-  Instant connected_since_{};
+  Instant connected_since_;
   TimerId timer_ = 0;
   std::function<void()> drained_;
   std::optional<std::stop_callback<std::function<void()>>> stop_;

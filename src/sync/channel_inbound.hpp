@@ -37,7 +37,7 @@ class InboundStreams {
     bool fin = false;
     bool dead = false;        // stopped by us: what still comes is thrown away
     std::uint64_t order = 0;  // when its present frame began
-    Instant progress{};
+    Instant progress;
     std::uint64_t skipped = 0;  // as told to the statistics
     std::size_t buffered = 0;   // as counted in buffered_
   };

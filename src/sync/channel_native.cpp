@@ -104,7 +104,7 @@ class NativeLink final : public ChannelLink {
   std::optional<Message> waiting_;
   std::uint64_t written_ = 0;
   std::deque<std::pair<std::uint64_t, Ticket>> unproven_;  // end in the stream
-  Instant progress_{};
+  Instant progress_;
   TimerId timer_ = 0;
   bool detached_ = false;
   bool closed_ = false;

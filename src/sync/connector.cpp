@@ -48,7 +48,7 @@ struct Peer {
   std::optional<Attempt> attempt;
   std::shared_ptr<PeerLink> live;
   AuthenticatedConnection connection;  // of `live`
-  Instant live_since{};
+  Instant live_since;
   std::string handshake;  // of `live`
   // History.
   std::uint64_t connects = 0;

@@ -209,11 +209,9 @@ void PeerLink::on_stream_opened(Connection&, StreamId stream) {
 
 void PeerLink::on_data(Connection&, StreamId stream, ByteView data, bool fin) {
   const auto keep = shared_from_this();
-  if (!live()) {
-    inner_->consumed(stream, data.size());
-  } else if (is_handshake(stream) && state_ == State::proving) {
+  if (is_handshake(stream) && state_ == State::proving) {
     feed(data, fin);
-  } else if (is_handshake(stream)) {
+  } else if (!live() || is_handshake(stream)) {
     inner_->consumed(stream, data.size());
   } else if (direct()) {
     client_->on_data(*this, stream, data, fin);
