@@ -57,6 +57,8 @@ class EventStream final : public BodySource {
     subscription_ = log_.on_event(std::move(wake));
   }
 
+  bool endless() const override { return true; }
+
   State pull(std::string& out) override {
     const auto events = log_.read(cursor_, kEventsPerPull);
     if (!events) {

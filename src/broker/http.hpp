@@ -34,6 +34,9 @@ class BodySource {
   // Appends the next piece (some 64 KiB at most) to `out`.
   virtual State pull(std::string& out) = 0;
   virtual void on_ready(std::function<void()> wake) = 0;
+  // A body that has no end of its own: a stop of the server ends it, and it is complete then.
+  // Any other body that a stop cuts short must look cut short to the client.
+  virtual bool endless() const { return false; }
 };
 
 struct Response {

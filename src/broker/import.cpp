@@ -13,6 +13,8 @@ namespace {
 
 // Writes that may be under way at once: enough to fill a group commit, little to hold.
 constexpr std::size_t kOutstanding = 1024;
+// A quarter of store_pending_bytes, beyond which writes are refused: others find room as well.
+constexpr std::size_t kOutstandingBytes = 16U << 20;
 constexpr std::size_t kLinesPerPull = 64;
 constexpr std::size_t kBytesPerPull = 64U << 10;
 
@@ -20,6 +22,7 @@ constexpr std::size_t kBytesPerPull = 64U << 10;
 struct Progress {
   std::deque<std::string> results;  // "" while under way; in the order of the lines
   std::uint64_t first = 0;          // index of results.front()
+  std::size_t bytes = 0;            // of the lines under way
   std::function<void()> wake;
 
   void set(std::uint64_t index, std::string line) {
@@ -106,23 +109,28 @@ class Import final : public BodySource {
   void on_ready(std::function<void()> wake) override { progress_->wake = std::move(wake); }
 
   State pull(std::string& out) override {
+    const auto limit = out.size() + kBytesPerPull;
     for (std::size_t i = 0; i < kLinesPerPull; ++i) {
-      if (at_ == body_.size() || progress_->results.size() >= kOutstanding) break;
+      if (at_ == body_.size() || full()) break;
       take_line();
     }
     auto& results = progress_->results;
-    while (!results.empty() && !results.front().empty() && out.size() < kBytesPerPull) {
+    while (!results.empty() && !results.front().empty() && out.size() < limit) {
       out += results.front();
       results.pop_front();
       ++progress_->first;
     }
     const bool all_read = at_ == body_.size();
     if (results.empty()) return all_read ? State::done : State::more;
-    const bool can_go_on = !results.front().empty() || (!all_read && results.size() < kOutstanding);
+    const bool can_go_on = !results.front().empty() || (!all_read && !full());
     return can_go_on ? State::more : State::waiting;
   }
 
  private:
+  bool full() const {
+    return progress_->results.size() >= kOutstanding || progress_->bytes >= kOutstandingBytes;
+  }
+
   void take_line() {
     const auto end = std::min(body_.find('\n', at_), body_.size());
     auto line = std::string_view(body_).substr(at_, end - at_);
@@ -138,9 +146,12 @@ class Import final : public BodySource {
     if (!record) return progress_->set(index, failure_line(number, {}, record.error()));
     const auto key = sync::document_key(collection_, record->id);
     if (!key) return progress_->set(index, failure_line(number, record->id, key.error()));
+    const auto size = record->json.size();
+    progress_->bytes += size;
     node_.put(*key, record->json, {},
-              [progress = progress_, index, number,
+              [progress = progress_, index, number, size,
                id = record->id](const Result<sync::WriteResult>& result) {
+                progress->bytes -= size;
                 progress->set(index, result ? success_line(number, id, *result)
                                             : failure_line(number, id, result.error()));
               });

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/encoding.hpp"
 
 namespace peat::broker {
@@ -14,6 +16,14 @@ std::size_t sequence_length(std::string_view text) {
   const std::size_t length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
   if (length > text.size() || !is_utf8(text.substr(0, length))) return 0;
   return length;
+}
+
+// The end of the string that begins at `at`, behind its quote.
+std::size_t end_of_string(std::string_view json, std::size_t at) {
+  for (++at; at < json.size() && json[at] != '"'; ++at) {
+    if (json[at] == '\\') ++at;
+  }
+  return std::min(at + 1, json.size());
 }
 
 }  // namespace
@@ -42,6 +52,34 @@ void append_json_string(std::string& out, std::string_view text) {
     }
   }
   out += '"';
+}
+
+void append_members_except(std::string& out, std::string_view json, std::string_view name) {
+  std::string unwanted;
+  append_json_string(unwanted, name);
+  const auto first = json.find('{');
+  const auto last = json.rfind('}');
+  if (first == std::string_view::npos || last == std::string_view::npos || last < first) return;
+  const auto members = json.substr(first + 1, last - first - 1);
+  bool any = false;
+  for (std::size_t begin = 0; begin < members.size();) {
+    begin = std::min(members.find_first_not_of(" \t\r\n", begin), members.size());
+    std::size_t depth = 0;
+    auto at = begin;
+    while (at < members.size() && (depth > 0 || members[at] != ',')) {
+      const char c = members[at];
+      if (c == '{' || c == '[') ++depth;
+      if (c == '}' || c == ']') --depth;
+      at = c == '"' ? end_of_string(members, at) : at + 1;
+    }
+    const auto member = members.substr(begin, at - begin);
+    if (!member.empty() && !member.starts_with(unwanted)) {
+      if (any) out += ',';
+      any = true;
+      out += member;
+    }
+    begin = at + 1;
+  }
 }
 
 void JsonObject::member(std::string_view name) {

@@ -11,6 +11,10 @@ namespace peat::broker {
 // Appends `text` as a JSON string, with quotes. Bytes that are not UTF-8 become U+FFFD.
 void append_json_string(std::string& out, std::string_view text);
 
+// Appends the members of the JSON object `json`, with the braces left off, except those called
+// `name`. Only the top level is looked at, so the cost is one pass and no depth is too deep.
+void append_members_except(std::string& out, std::string_view json, std::string_view name);
+
 // Members are appended to `out` in the order of the calls; close() ends the object.
 class JsonObject {
  public:

@@ -1,5 +1,3 @@
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include "broker/json_text.hpp"
@@ -11,19 +9,17 @@ namespace {
 
 constexpr std::uint64_t kDefaultPage = 1000;
 constexpr std::size_t kDocumentsPerPull = 32;
+constexpr std::size_t kBytesPerPull = 64U << 10;
 
 // The document with "_id" put first; a member of that name gives way (spec/mesh.md 16.1).
 std::string with_id(std::string_view id, const std::string& json) {
   std::string out = R"({"_id":)";
   append_json_string(out, id);
-  if (json.find("\"_id\"") == std::string::npos) {
-    if (json != "{}") out += ',';
-    return out + json.substr(1);
-  }
-  auto value = boost::json::parse(json);
-  auto& object = value.as_object();
-  object["_id"] = boost::json::string(id);
-  return boost::json::serialize(value);
+  const auto before = out.size();
+  out += ',';
+  append_members_except(out, json, "_id");
+  if (out.size() == before + 1) out.pop_back();
+  return out + '}';
 }
 
 class Listing final : public BodySource {
@@ -41,6 +37,7 @@ class Listing final : public BodySource {
   void on_ready(std::function<void()>) override {}  // there is always more or an end
 
   State pull(std::string& out) override {
+    const auto limit = out.size() + kBytesPerPull;
     if (!begun_) {
       out += R"({"collection":)";
       append_json_string(out, collection_);
@@ -60,6 +57,7 @@ class Listing final : public BodySource {
       }
       append_document(out, key);
       after_ = key;
+      if (out.size() >= limit) return State::more;  // large documents: one may be over it
     }
     if (keys->size() < wanted) return finish(out, {});
     return State::more;
@@ -136,7 +134,8 @@ class Listing final : public BodySource {
 }  // namespace
 
 void get_listing(Call call) {
-  const auto limit = number_in_query(call.target, "limit", kDefaultPage);
+  const auto limit = number_in_query(call.target, "limit",
+                                     std::min(kDefaultPage, call.limits.http_page_documents));
   if (!limit) return call.respond(problem(limit.error()));
   if (*limit > call.limits.http_page_documents) {
     return call.respond(

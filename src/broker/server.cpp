@@ -269,7 +269,8 @@ asio::awaitable<bool> Server::State::serve_one(SessionPtr session, bool first) {
       signal->set();
     };
     router.handle(to_request(parser.release()), respond);
-    while (!*done) co_await signal->wait();
+    while (!*done && !session->client_left) co_await signal->wait();
+    if (!*done) co_return false;  // cut by a stop
     response = std::move(**done);
   }
   const bool kept = co_await answer(session, std::move(*response), version, keep_alive, head);

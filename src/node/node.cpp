@@ -172,13 +172,8 @@ Status NodeImpl::open_sync(const std::optional<crypto::SecretBytes>& secret) {
   options.allow_unauthenticated_peers = settings_.allow_unauthenticated_peers;
   options.native = settings_.native_protocol;
   connector_ = sync::Connector::create(*endpoint_, executor_, random_, limits_, std::move(options));
-  sync::ChannelOptions channel;
-  channel.reconnect_attempts = settings_.reconnect_attempts;
-  channel.reconnect_forever = settings_.reconnect_forever;
-  channel.reconnect_delay = settings_.reconnect_delay;
-  channel.reconnect_delay_cap = settings_.reconnect_delay_cap;
-  channel.read_limit = settings_.read_limit;
-  channels_ = sync::SyncChannelManager::create(*connector_, executor_, random_, limits_, channel);
+  channels_ = sync::SyncChannelManager::create(*connector_, executor_, random_, limits_,
+                                               channel_options(settings_));
   sync::Coordinator::Options coordinator;
   coordinator.node_id = settings_.node_id;
   coordinator.limits = limits_;
@@ -469,6 +464,16 @@ void NodeImpl::shutdown(Done done) {
 }
 
 }  // namespace
+
+sync::ChannelOptions channel_options(const Settings& settings) {
+  sync::ChannelOptions options;
+  options.reconnect_attempts = settings.reconnect_attempts;
+  options.reconnect_forever = settings.reconnect_forever;
+  options.reconnect_delay = settings.reconnect_delay;
+  options.reconnect_delay_cap = settings.reconnect_delay_cap;
+  options.read_limit = settings.read_limit;
+  return options;
+}
 
 Result<std::unique_ptr<Node>> Node::open(AsioExecutor& executor, Settings settings, Log log,
                                          const Limits& limits) {

@@ -20,7 +20,14 @@
 #include "node/settings.hpp"
 #include "peat/error.hpp"
 
+namespace peat::sync {
+struct ChannelOptions;
+}
+
 namespace peat::node {
+
+// How channels reconnect, by the settings.
+sync::ChannelOptions channel_options(const Settings& settings);
 
 // Where a node says what an operator should know: one sentence with contiguous key=value fields.
 using Log = std::function<void(LogLevel level, std::string_view message)>;

@@ -1,0 +1,107 @@
+// A node that is a map: what the router asks for, without store, engine and network.
+#pragma once
+
+#include <deque>
+#include <map>
+
+#include "base/encoding.hpp"
+#include "node/node_api.hpp"
+
+namespace peat::broker {
+
+class FakeNode final : public node::NodeApi {
+ public:
+  FakeNode() : log_(8, 0, [](auto, auto) { return std::vector<node::Event>(); }) {}
+
+  // Writes that wait for their commit; run_commits() makes them durable.
+  std::deque<std::function<void()>> commits;
+  bool hold_commits = false;
+  std::map<std::string, std::string, std::less<>> documents;
+  std::vector<node::PeerInfo> peer_list;
+  std::optional<Error> write_error;
+
+  void run_commits() {
+    while (!commits.empty()) {
+      auto commit = std::move(commits.front());
+      commits.pop_front();
+      commit();
+    }
+  }
+
+  node::NodeInfo info() const override {
+    node::NodeInfo info;
+    info.node_id = "fake";
+    return info;
+  }
+  std::vector<node::ReadyCheck> readiness() const override { return {{"store", ready, "why"}}; }
+  bool ready = true;
+
+  Result<std::optional<sync::DocumentView>> get(std::string_view key) override {
+    const auto found = documents.find(key);
+    if (found == documents.end()) return std::optional<sync::DocumentView>();
+    if (found->second == "quarantined") return fail(Code::document_invalid, "unreadable");
+    return sync::DocumentView{found->second, heads_of(found->second), false};
+  }
+  Result<std::optional<automerge::Heads>> heads(std::string_view key) override {
+    const auto found = documents.find(key);
+    if (found == documents.end()) return std::optional<automerge::Heads>();
+    return heads_of(found->second);
+  }
+  Result<std::vector<automerge::ChangeInfo>> history(std::string_view) override {
+    return std::vector<automerge::ChangeInfo>(1);
+  }
+  void put(std::string_view key, std::string_view json, const sync::Precondition& condition,
+           WriteDone done) override {
+    if (write_error) return done(std::unexpected(*write_error));
+    if (condition.if_absent && documents.contains(key)) {
+      return done(fail(Code::precondition_failed, "it exists"));
+    }
+    sync::WriteResult result;
+    result.created = !documents.contains(key);
+    result.changed = true;
+    result.heads = heads_of(json);
+    documents.insert_or_assign(std::string(key), std::string(json));
+    commits.push_back([result, done = std::move(done)] { done(result); });
+    if (!hold_commits) run_commits();
+  }
+  void patch(std::string_view key, std::string_view json, const sync::Precondition& condition,
+             WriteDone done) override {
+    put(key, json, condition, std::move(done));
+  }
+  void erase(std::string_view key, const sync::Precondition&, WriteDone done) override {
+    documents.erase(documents.find(key));
+    done(sync::WriteResult{});
+  }
+  Result<std::vector<std::string>> keys(std::string_view prefix, std::string_view after,
+                                        std::size_t limit) override {
+    std::vector<std::string> keys;
+    for (const auto& [key, json] : documents) {
+      if (key.starts_with(prefix) && key > after && keys.size() < limit) keys.push_back(key);
+    }
+    return keys;
+  }
+  std::uint64_t count(std::string_view) const override { return documents.size(); }
+  std::vector<node::CollectionInfo> collections() const override { return {}; }
+  std::vector<node::PeerInfo> peers() const override { return peer_list; }
+  void add_peer(const node::PeerSetting& peer, Done done) override {
+    node::PeerInfo info;
+    info.id = peer.id;
+    info.address = peer.address.to_string();
+    peer_list.push_back(info);
+    done({});
+  }
+  void remove_peer(const EndpointId&, Done done) override { done({}); }
+  node::EventLog& events() override { return log_; }
+  std::string metrics(const node::HttpCounters&) const override { return "peat_documents 0\n"; }
+
+  static automerge::Heads heads_of(std::string_view json) {
+    automerge::ChangeHash hash;
+    hash.bytes = sha256(as_bytes(json));
+    return {hash};
+  }
+
+ private:
+  node::EventLog log_;
+};
+
+}  // namespace peat::broker
