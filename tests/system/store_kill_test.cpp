@@ -1,7 +1,7 @@
 // kill -9, again and again, of a process that writes under load: nothing that it acknowledged is
 // lost, and no batch is ever there in part.
 //
-// PEAT_KILL_ROUNDS sets the number of kills (100); PEAT_SEED the moments at which they come.
+// PEAT_KILL_ROUNDS sets the number of kills (300); PEAT_SEED the moments at which they come.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -94,7 +94,7 @@ Outcome run_and_kill(const std::filesystem::path& dir, int reports,
 }
 
 TEST(Kill9, UnderLoadLosesNothingAcknowledgedAndTearsNoBatch) {
-  const auto rounds = setting("PEAT_KILL_ROUNDS", 100);
+  const auto rounds = setting("PEAT_KILL_ROUNDS", 300);
   const auto seed = setting("PEAT_SEED", 1);
   SCOPED_TRACE("PEAT_SEED=" + std::to_string(seed));
   std::mt19937_64 dice(seed);

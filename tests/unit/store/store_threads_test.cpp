@@ -1,7 +1,7 @@
 // Reads on the loop go on while the pool commits: at every moment the loop sees all it has written.
 #include <gtest/gtest.h>
 
-#include "../unit/store/store_fixture.hpp"
+#include "store_fixture.hpp"
 #include "loop_executor.hpp"
 #include "store_workload.hpp"
 
