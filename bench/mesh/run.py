@@ -46,9 +46,9 @@ class Events:
         for line in self.response:
             now = time.perf_counter()
             event = json.loads(line)
-            if "id" in event:
+            if "doc_id" in event:
                 with self.arrived:
-                    self.seen[f"{event['collection']}:{event['id']}"] = now
+                    self.seen[f"{event['collection']}:{event['doc_id']}"] = now
                     self.arrived.notify_all()
 
     def wait(self, key):
