@@ -193,8 +193,7 @@ void FormationAcceptor::on_timeout(Instant now) {
     accept({std::nullopt, false, {}});
   } else if (state_ == State::no_stream && now >= deadline_) {
     fail(Code::timeout,
-         "the dialler opened no stream within 30 s. Rust peers of peat-mesh 0.5.2 to 0.8.0 never "
-         "put theirs on the wire, and nobody can serve them: dial such a peer from here");
+         "the dialler opened no stream within 30 s. " + std::string(kSilentDiallerRemedy));
   } else if (now >= deadline_) {
     fail(Code::timeout, "the formation handshake took more than 30 s");
   } else if (state_ == State::silent && now >= state_until_) {
@@ -290,7 +289,8 @@ void FormationDialler::on_challenge(ByteView challenge) {
   if (challenge.size() < prefix + kNonceBytes ||
       !std::equal(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(prefix),
                   challenge.begin())) {
-    fail(Code::authentication_failed, "the acceptor belongs to another formation than " + own);
+    fail(Code::authentication_failed,
+         "the formation id differs: the acceptor belongs to another formation than " + own);
     return;
   }
   Nonce nonce;
@@ -298,8 +298,8 @@ void FormationDialler::on_challenge(ByteView challenge) {
   bound_ = ends_.key.nonce_is_bound(nonce, ends_.peer, ends_.local);
   if (!bound_ && options_.require_bound) {
     fail(Code::authentication_failed,
-         "the acceptor's challenge is not bound to this connection: it does not hold the "
-         "formation secret, or somebody sits between");
+         "the formation secret or id differs, or somebody sits between: the acceptor's challenge "
+         "is not bound to this connection");
     return;
   }
   outputs_.push_back(HandshakeWrite{envelope(variant_, ends_.key.respond(nonce)), true});

@@ -142,6 +142,11 @@ class FormationAcceptor {
   std::deque<HandshakeOutput> outputs_;
 };
 
+// What to do about a dialler of variant A that opens no stream.
+inline constexpr std::string_view kSilentDiallerRemedy =
+    "Rust peers of peat-mesh 0.5.2 to 0.8.0 never put theirs on the wire, and nobody can serve "
+    "them: dial such a peer from here";
+
 struct DiallerOptions {
   bool require_bound = false;  // refuse an acceptor whose nonce is not bound (peat/sync/2: always)
   Duration rtt{};              // of the connection: the challenge is awaited max(2 s, 4 RTT)

@@ -113,6 +113,10 @@ class ConnectorImpl final : public Connector, private LinkOwner {
     }
     return out;
   }
+  bool is_configured(const EndpointId& id) const override {
+    const auto found = peers_.find(id);
+    return found != peers_.end() && found->second.configured;
+  }
   void get_or_connect(const EndpointId& id, Callback done) override;
   void give_up(const EndpointId& id) override;
   void on_connected(std::function<void(AuthenticatedConnection)> handler) override {
@@ -126,7 +130,7 @@ class ConnectorImpl final : public Connector, private LinkOwner {
   void on_dialled(const EndpointId& id, std::uint64_t attempt,
                   Result<std::shared_ptr<Connection>> result);
   void prove(Peer& peer, const std::shared_ptr<PeerLink>& link);
-  void fail_attempt(Peer& peer, Error error);
+  void fail_attempt(Peer& peer, Error error, bool answered = false);
   // Ends the attempt of a peer that has become connected otherwise.
   void drop_attempt(Peer& peer);
   // Takes the attempt away and closes its connection; the callbacks are the caller's to answer.
@@ -148,6 +152,7 @@ class ConnectorImpl final : public Connector, private LinkOwner {
   bool wins(Peer& peer, PeerLink& link);
   void enter(const EndpointId& id, Peer& peer, PeerLink& link, const HandshakeAccepted& accepted);
   Peer* entry(const EndpointId& id);  // makes one; null: the table is full
+  void report(RefusedPeer refused);
   static std::string_view state_of(const Peer& peer);
 
   transport::Endpoint& endpoint_;
@@ -190,7 +195,7 @@ bool ConnectorImpl::remove_peer(const EndpointId& id) {
 std::string_view ConnectorImpl::state_of(const Peer& peer) {
   if (peer.live) return "connected";
   if (peer.attempt) return peer.attempt->link ? "authenticating" : "connecting";
-  return peer.last_error.empty() ? "unknown" : "backoff";
+  return peer.last_error.empty() || !peer.configured ? "unknown" : "backoff";
 }
 
 std::vector<PeerStatus> ConnectorImpl::peers() const {
@@ -311,7 +316,9 @@ void ConnectorImpl::on_dialled(const EndpointId& id, std::uint64_t number,
     dial(id, peer);
     return;
   }
-  fail_attempt(peer, std::move(result.error()));
+  const auto code = result.error().code;
+  const bool silence = code == Code::timeout || code == Code::unreachable;
+  fail_attempt(peer, std::move(result.error()), !silence);
 }
 
 void ConnectorImpl::prove(Peer& peer, const std::shared_ptr<PeerLink>& link) {
@@ -340,13 +347,22 @@ std::vector<SyncTransport::Callback> ConnectorImpl::end_attempt(Peer& peer, std:
   return std::move(attempt.waiting);
 }
 
-void ConnectorImpl::fail_attempt(Peer& peer, Error error) {
+void ConnectorImpl::report(RefusedPeer refused) {
+  if (!options_.on_refused) return;
+  executor_.post(guarded([this, refused = std::move(refused)] { options_.on_refused(refused); }));
+}
+
+void ConnectorImpl::fail_attempt(Peer& peer, Error error, bool answered) {
   auto waiting = end_attempt(peer, 0, "no longer needed");
   // What was learnt may be out of date: begin anew next time.
   peer.takes_old_alone = false;
   peer.variant.reset();
   ++peer.failures;
   peer.last_error = error.message;
+  if (error.code != Code::cancelled && error.code != Code::shut_down) {
+    const auto& address = peer.address.address.empty() ? peer.last_seen : peer.address.address;
+    report({peer.address.id, address, true, peer.configured, answered, error});
+  }
   answer(std::move(waiting), std::unexpected(std::move(error)));
 }
 
@@ -371,8 +387,17 @@ void ConnectorImpl::accept(std::shared_ptr<Connection> connection) {
       !native && (options_.allow_unauthenticated_peers ||
                   (known != peers_.end() && known->second.address.auth == PeerAuth::none));
   const auto link = make_link(std::move(connection));
-  if (shut_down_ || (!options_.formation && !exempt)) {
-    link->close(shut_down_ ? 0 : 1, shut_down_ ? "shutdown" : "formation auth failed");
+  if (shut_down_) {
+    link->close(0, "shutdown");
+  } else if (!options_.formation && !exempt) {
+    report({id,
+            link->remote_address(),
+            false,
+            known != peers_.end() && known->second.configured,
+            true,
+            {Code::missing_setting,
+             "no formation secret is set here and the peer is not declared with auth=none"}});
+    link->close(1, "formation auth failed");
   } else if (!options_.formation) {
     link->take_as_proven();
   } else {
@@ -410,6 +435,15 @@ void ConnectorImpl::on_proven(PeerLink& link, const HandshakeAccepted& accepted)
   const auto id = link.peer();
   auto* peer = shut_down_ ? nullptr : entry(id);
   if (peer == nullptr) {
+    if (!shut_down_) {
+      report({id,
+              link.remote_address(),
+              link.dialled(),
+              false,
+              true,
+              {Code::limit_exceeded, "sync_peers (" + std::to_string(limits_.sync_peers) +
+                                         ") peers are configured or connected"}});
+    }
     link.give_way(0, shut_down_ ? "shutdown" : "too many peers");
     return;
   }
@@ -477,9 +511,9 @@ void ConnectorImpl::enter(const EndpointId& id, Peer& peer, PeerLink& link,
 
 void ConnectorImpl::on_unproven(PeerLink& link, LinkFailure failure) {
   const auto found = peers_.find(link.peer());
-  if (found == peers_.end()) return;
-  auto& peer = found->second;
-  if (peer.attempt && peer.attempt->link.get() == &link) {
+  const bool known = found != peers_.end();
+  if (known && found->second.attempt && found->second.attempt->link.get() == &link) {
+    auto& peer = found->second;
     peer.attempt->link.reset();
     const bool native = link.alpn() == kAlpnNative;
     if (failure.error.code == Code::authentication_failed) peer.attempt->told = failure.error;
@@ -487,11 +521,15 @@ void ConnectorImpl::on_unproven(PeerLink& link, LinkFailure failure) {
       peer.attempt->offers_pair = false;
       dial(found->first, peer);
     } else {
-      fail_attempt(peer, peer.attempt->told.value_or(std::move(failure.error)));
+      fail_attempt(peer, peer.attempt->told.value_or(std::move(failure.error)), true);
     }
-  } else if (!link.dialled()) {
-    ++peer.failures;
-    peer.last_error = failure.error.message;
+  } else if (!link.dialled() && !failure.withdrawn) {
+    if (known) {
+      ++found->second.failures;
+      found->second.last_error = failure.error.message;
+    }
+    report({link.peer(), link.remote_address(), false, known && found->second.configured, true,
+            std::move(failure.error)});
   }
 }
 

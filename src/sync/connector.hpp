@@ -79,10 +79,23 @@ struct AuthenticatedConnection {
   bool bound = false;         // the acceptor's nonce was bound to both endpoint ids
 };
 
+// A dial that failed, or somebody who was not let in.
+struct RefusedPeer {
+  EndpointId id;
+  std::string address;   // dialled, or where it came from
+  bool dialled = false;  // by us
+  bool configured = false;
+  bool answered = false;  // somebody was there; false: a dial that nobody took
+  Error error;
+};
+
 struct ConnectorOptions {
   std::optional<security::FormationKey> formation;  // none: only unauthenticated peers
   bool allow_unauthenticated_peers = false;         // any peer may sync; warn about it at start
   bool native = true;  // offer and accept peat/sync/2 (which always needs a formation)
+  // Every failed dial, failed handshake and refused stranger, in the loop's next turn. A stranger
+  // leaves no other trace: without proof nobody gets a row in the table.
+  std::function<void(const RefusedPeer&)> on_refused = {};
 };
 
 struct PeerAddress {
@@ -116,6 +129,8 @@ class SyncTransport {
 
   virtual std::optional<AuthenticatedConnection> get_connection(const EndpointId& peer) const = 0;
   virtual std::vector<EndpointId> connected_peers() const = 0;
+  // Whether somebody gave an address for it: such a peer is redialled for as long as it is there.
+  virtual bool is_configured(const EndpointId& peer) const = 0;
   // The live connection, or dials and authenticates. Concurrent calls for one peer share one
   // attempt. Code::unreachable if no address is known and the peer has not dialled us.
   virtual void get_or_connect(const EndpointId& peer, Callback done) = 0;

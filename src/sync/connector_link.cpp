@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "sync/connector.hpp"
+
 namespace peat::sync {
 namespace {
 
@@ -23,6 +25,13 @@ DeafHandler deaf_handler;
 
 std::unexpected<Error> ended() {
   return fail(Code::connection_lost, "the connection to this peer has ended");
+}
+
+// Of two connections one has to go (connector.hpp); that is nobody's failure.
+bool is_withdrawal(const CloseInfo& info) {
+  return info.kind == CloseInfo::Kind::peer &&
+         ((info.code >= 100 && info.code <= 103) ||
+          (info.code == 0 && info.reason == "no longer needed"));
 }
 
 template <class... F>
@@ -271,7 +280,11 @@ void PeerLink::on_closed(Connection&, const CloseInfo& info) {
     if (was_proving) {
       std::string how = "the connection ended during the handshake";
       if (!info.reason.empty()) how += ": " + info.reason;
-      owner_->on_unproven(*this, {{Code::connection_lost, std::move(how)}, false});
+      if (!inner_->dialled() && inner_->alpn() == kAlpnOld && !handshake_stream_) {
+        how += ". " + std::string(security::kSilentDiallerRemedy);
+      }
+      owner_->on_unproven(*this,
+                          {{Code::connection_lost, std::move(how)}, false, is_withdrawal(info)});
     }
     owner_->on_gone(*this, info);
   }

@@ -22,7 +22,8 @@ namespace peat::sync {
 // How a link's proof ended, if it did not pass.
 struct LinkFailure {
   Error error;
-  bool verdict = false;  // the peer said no: another variant will not help
+  bool verdict = false;    // the peer said no: another variant will not help
+  bool withdrawn = false;  // the peer ended it for a connection of ours that it preferred
 };
 
 class PeerLink;

@@ -40,9 +40,13 @@ struct Node {
       : mesh(m),
         host(m.add_host()),
         connector(Connector::create(m.network.endpoint(host), *m.executors[host], m.world.random(),
-                                    m.limits, std::move(options))) {
+                                    m.limits, noting(std::move(options)))) {
     connector->on_connected([this](AuthenticatedConnection c) { client.attach(c); });
     connector->start();
+  }
+  ConnectorOptions noting(ConnectorOptions options) {
+    options.on_refused = [this](const RefusedPeer& peer) { refused.push_back(peer); };
+    return options;
   }
   void knows(const Node& other, PeerAuth auth = PeerAuth::formation) {
     ASSERT_TRUE(connector->add_peer({mesh.id(other.host), mesh.network.address(other.host), auth}));
@@ -64,6 +68,7 @@ struct Node {
   std::unique_ptr<Connector> connector;
   Client client;
   std::vector<std::optional<Error>> results;  // of connect: nullopt is success
+  std::vector<RefusedPeer> refused;
 };
 
 ConnectorOptions old_only(std::optional<security::FormationKey> key = formation()) {
@@ -497,6 +502,83 @@ TEST(Connector, ARemovedPeerIsDisconnectedAndForgotten) {
   EXPECT_EQ(b.client.closed[0].reason, "disconnect requested");
 }
 
+// --- who is refused leaves a trace --------------------------------------------------------------
+
+TEST(Connector, AWrongSecretIsReportedOnBothSidesAndSaysSoFirst) {
+  Mesh mesh;
+  Node a(mesh, {.formation = formation("other")}), b(mesh);
+  a.knows(b);
+  a.connect(b.host);
+  mesh.world.run_for(minutes(1));
+  ASSERT_EQ(a.refused.size(), 1U);
+  EXPECT_EQ(a.refused[0].id, mesh.id(b.host));
+  EXPECT_EQ(a.refused[0].address, mesh.network.address(b.host));
+  EXPECT_TRUE(a.refused[0].dialled && a.refused[0].configured && a.refused[0].answered);
+  EXPECT_TRUE(a.refused[0].error.message.starts_with(
+      "the formation secret or id differs, or somebody sits between"))
+      << a.refused[0].error.message;
+  ASSERT_EQ(b.refused.size(), 1U) << "though it has no row in the table";
+  EXPECT_TRUE(b.connector->peers().empty());
+  EXPECT_EQ(b.refused[0].id, mesh.id(a.host));
+  EXPECT_FALSE(b.refused[0].address.empty());
+  EXPECT_FALSE(b.refused[0].dialled || b.refused[0].configured);
+}
+
+TEST(Connector, ADialThatNobodyTakesIsReportedAsUnanswered) {
+  Mesh mesh;
+  Node a(mesh), b(mesh);
+  a.knows(b);
+  mesh.network.cut(a.host, b.host);
+  a.connect(b.host);
+  mesh.world.run_for(minutes(2));
+  ASSERT_EQ(a.refused.size(), 1U);
+  EXPECT_TRUE(a.refused[0].dialled);
+  EXPECT_FALSE(a.refused[0].answered);
+}
+
+// Its dialler waits for a challenge that nobody can send, and gives up before our deadline or not.
+TEST(Connector, TheOperatorIsToldWhatToDoAboutADiallerThatOpensNoStream) {
+  for (const bool patient : {true, false}) {
+    Mesh mesh;
+    Node a(mesh);
+    Stranger stranger(mesh, a);
+    if (!patient) stranger.connection->close(0, "");
+    mesh.world.run_for(minutes(1));
+    ASSERT_EQ(a.refused.size(), 1U) << patient;
+    EXPECT_NE(a.refused[0].error.message.find(security::kSilentDiallerRemedy), std::string::npos)
+        << a.refused[0].error.message;
+  }
+}
+
+TEST(Connector, AStrangerIsReportedWhereNoSecretIsSet) {
+  Mesh mesh;
+  Node a(mesh, {});
+  Stranger stranger(mesh, a);
+  mesh.world.run_for(seconds(1));
+  ASSERT_EQ(a.refused.size(), 1U);
+  EXPECT_EQ(a.refused[0].error.code, Code::missing_setting);
+}
+
+TEST(Connector, ACancelledAttemptAndAReplacedConnectionAreNobodysFailure) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Mesh mesh(seed, {}, {milliseconds(30), milliseconds(20), 0, 0});
+    Node a(mesh), b(mesh);
+    a.knows(b);
+    b.knows(a);
+    a.connect(b.host);
+    mesh.world.run_for(milliseconds(static_cast<std::int64_t>(mesh.world.below(200))));
+    b.connect(a.host);
+    mesh.world.run_for(seconds(2));
+    EXPECT_TRUE(a.refused.empty() && b.refused.empty()) << "seed " << seed;
+    a.connector->remove_peer(mesh.id(b.host));
+    a.knows(b);
+    a.connect(b.host);
+    a.connector->give_up(mesh.id(b.host));
+    mesh.world.run_for(seconds(2));
+    EXPECT_TRUE(a.refused.empty()) << "seed " << seed;
+  }
+}
+
 TEST(Connector, TheTableOfPeersIsBounded) {
   Mesh mesh;
   mesh.limits.sync_peers = 2;
@@ -508,6 +590,8 @@ TEST(Connector, TheTableOfPeersIsBounded) {
   }
   EXPECT_EQ(a.connector->peers().size(), 2U);
   EXPECT_EQ(a.connector->connected_peers().size(), 2U);
+  ASSERT_EQ(a.refused.size(), 1U);
+  EXPECT_EQ(a.refused[0].error.code, Code::limit_exceeded);
   mesh.network.reset_connection(a.host, b.host);
   mesh.world.run_for(seconds(1));
   d.connect(a.host);
