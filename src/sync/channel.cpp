@@ -99,7 +99,12 @@ void ChannelImpl::on_link_closed(const transport::CloseInfo&) {
     return;
   }
   lose_connection();
-  if (state_ == ChannelState::reconnecting) schedule_attempt();
+  if (state_ != ChannelState::reconnecting) return;
+  if (context_.transport.is_configured(peer_)) {
+    schedule_attempt();
+  } else {
+    orphaned_();
+  }
 }
 
 void ChannelImpl::on_link_restart() {

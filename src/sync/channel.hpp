@@ -33,8 +33,12 @@
 // must outlive its channel or detach (set_listener(nullptr)). A closed channel's peer may dial
 // again, and then gets a new channel.
 //
-// Limits (base/limits.def): sync_streams_per_peer, sync_parse_bytes, sync_kept_bytes,
-// sync_unproven_bytes. Errors: would_block, channel_closed, shut_down, and those of encoding.
+// Only a peer with a configured address is redialled. The channel of any other ends with its
+// connection, batches that it kept included: it would dial the port that a client happened to have.
+//
+// Limits (base/limits.def): sync_peers (channels; one more is limit_exceeded, or its connection is
+// closed), sync_streams_per_peer, sync_parse_bytes, sync_kept_bytes, sync_unproven_bytes. Errors:
+// would_block, channel_closed, limit_exceeded, shut_down, and those of encoding.
 #pragma once
 
 #include <cstdint>
@@ -137,7 +141,8 @@ class SyncChannel {
 struct ChannelManagerStats {
   std::size_t total_channels = 0;
   std::size_t connected_channels = 0;
-  ChannelStats sum;  // of all channels there ever were
+  ChannelStats sum;                    // of all channels there ever were
+  std::uint64_t refused_channels = 0;  // over sync_peers
 };
 
 // Per-peer results of a broadcast.
@@ -157,7 +162,8 @@ class SyncChannelManager {
   virtual void set_listener_factory(ListenerFactory factory) = 0;
 
   // Never two for one peer, however many ask at once; a closed one is replaced. A new one connects
-  // by itself. `stop` closes a new one when it is triggered. Code::shut_down after shutdown.
+  // by itself. `stop` closes a new one when it is triggered. Code::shut_down after shutdown;
+  // Code::limit_exceeded over sync_peers.
   virtual Result<SyncChannel*> get_channel(const EndpointId& peer, std::stop_token stop = {}) = 0;
   virtual SyncChannel* find_channel(const EndpointId& peer) = 0;
   virtual void remove_channel(const EndpointId& peer) = 0;  // closes it

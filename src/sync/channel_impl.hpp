@@ -30,6 +30,8 @@ class ChannelImpl final : public SyncChannel,
   void start();  // takes the live connection or asks for one
   void adopt(AuthenticatedConnection connection);
   void obey(std::stop_token stop);
+  // Called when the connection of a peer that nobody configured is gone: it is not redialled.
+  void on_orphaned(std::function<void()> orphaned) { orphaned_ = std::move(orphaned); }
   // Called in the loop once after close() when the connection has gone too.
   void on_drained(std::function<void()> drained);
 
@@ -98,6 +100,7 @@ class ChannelImpl final : public SyncChannel,
   Instant connected_since_;
   TimerId timer_ = 0;
   std::function<void()> drained_;
+  std::function<void()> orphaned_;
   std::optional<std::stop_callback<std::function<void()>>> stop_;
 };
 

@@ -27,8 +27,6 @@ class InboundStreams {
   // The peer will not read our half of a stream that it opened.
   void on_stop_sending(transport::StreamId stream) { answerable_.erase(stream); }
 
-  std::size_t inside_frames() const { return inside_; }
-
  private:
   struct Half {
     Half(const Limits& limits, wire::KeylessBatches keyless) : reader(limits, keyless) {}

@@ -62,6 +62,10 @@ class ManagerImpl final : public SyncChannelManager {
       if (present->state() != ChannelState::closed) return present;
       remove_channel(peer);
     }
+    if (!has_room()) {
+      return fail(Code::limit_exceeded, "sync_peers (" + std::to_string(limits_.sync_peers) +
+                                            ") channels are there already: remove a peer first");
+    }
     auto& channel = make_channel(peer);
     channel.obey(std::move(stop));
     channel.start();
@@ -147,7 +151,7 @@ class ManagerImpl final : public SyncChannelManager {
   }
 
   ChannelManagerStats stats() const override {
-    ChannelManagerStats out{channels_.size(), connected_peers().size(), gone_};
+    ChannelManagerStats out{channels_.size(), connected_peers().size(), gone_, refused_};
     for (const auto& [peer, channel] : channels_) add(out.sum, channel->stats());
     return out;
   }
@@ -155,10 +159,20 @@ class ManagerImpl final : public SyncChannelManager {
   void shutdown(std::function<void()> done) override;
 
  private:
+  // Counts if there is none.
+  bool has_room() {
+    if (channels_.size() < limits_.sync_peers) return true;
+    ++refused_;
+    return false;
+  }
+
   ChannelImpl& make_channel(const EndpointId& peer) {
     const ChannelImpl::Context context{transport_, executor_, random_, limits_, options_};
     auto& channel =
         *channels_.emplace(peer, std::make_shared<ChannelImpl>(context, peer)).first->second;
+    channel.on_orphaned([this, peer, alive = std::weak_ptr(alive_)] {
+      if (!alive.expired()) remove_channel(peer);
+    });
     if (factory_) channel.set_listener(factory_(channel));
     return channel;
   }
@@ -175,6 +189,10 @@ class ManagerImpl final : public SyncChannelManager {
       remove_channel(peer);
     }
     const auto present = channels_.find(peer);
+    if (present == channels_.end() && !has_room()) {
+      connection.connection->close(0, "too many peers");
+      return;
+    }
     const auto channel =
         present == channels_.end() ? make_channel(peer).shared_from_this() : present->second;
     channel->adopt(connection);
@@ -210,6 +228,7 @@ class ManagerImpl final : public SyncChannelManager {
   std::map<EndpointId, std::shared_ptr<ChannelImpl>> channels_;
   std::map<const ChannelImpl*, std::shared_ptr<ChannelImpl>> leaving_;  // removed, closing
   ChannelStats gone_;                                                   // of removed channels
+  std::uint64_t refused_ = 0;
   bool shut_down_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   std::optional<std::stop_callback<std::function<void()>>> stop_;

@@ -234,4 +234,25 @@ inline Bytes encoded(const wire::Frame& frame) {
   return out;
 }
 
+// Both dialects, by name.
+struct Channel : testing::TestWithParam<bool> {
+  bool native() const { return GetParam(); }
+  ConnectorOptions options() const {
+    return {.formation = formation(), .allow_unauthenticated_peers = false, .native = native()};
+  }
+  std::unique_ptr<Two> two(ChannelOptions channels = {}, std::uint64_t seed = 1) const {
+    return std::make_unique<Two>(options(), options(), channels, seed);
+  }
+};
+
+inline void send_until_taken(Mesh& mesh, SyncChannel& channel, const wire::SyncBatch& batch) {
+  for (int i = 0; i < 1000; ++i) {
+    const auto sent = channel.send(batch);
+    if (sent) return;
+    ASSERT_EQ(sent.error().code, Code::would_block) << sent.error().message;
+    mesh.world.run_for(milliseconds(20));
+  }
+  FAIL() << "never taken";
+}
+
 }  // namespace peat::sync::test
