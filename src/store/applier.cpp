@@ -122,6 +122,17 @@ Status Applier::run(op::EraseSyncState& op) {
   return {};
 }
 
+Status Applier::run(op::EraseSyncStates& op) {
+  const std::string prefix(as_text(op.peer.bytes));
+  auto key = prefix;
+  for (bool inclusive = true;; inclusive = false) {
+    PEAT_TRY(const auto entry, view_->next(Table::sync_states, key, inclusive));
+    if (!entry || !entry->key.starts_with(prefix)) return {};
+    key = entry->key;
+    rows.erase(Table::sync_states, key);
+  }
+}
+
 Status Applier::run(op::PutMeta& op) {
   PEAT_TRY_VOID(check_name(op.name));
   auto record = seal_record(Table::settings, op.name, op.value);

@@ -40,6 +40,7 @@ class Applier {
   Status run(op::RemoveTombstone& op);
   Status run(op::PutSyncState& op);
   Status run(op::EraseSyncState& op);
+  Status run(op::EraseSyncStates& op);
   Status run(op::PutMeta& op);
   Status run(op::EraseMeta& op);
 

@@ -114,7 +114,8 @@ class WriteBatch {
   void remove_tombstone(std::string key);
   void put_sync_state(const EndpointId& peer, std::string key, Bytes state);
   void erase_sync_state(const EndpointId& peer, std::string key);
-  void put_meta(std::string name, Bytes value);  // names of 1 to 479 bytes
+  void erase_sync_states(const EndpointId& peer);  // all of the peer's; O(their number)
+  void put_meta(std::string name, Bytes value);    // names of 1 to 479 bytes
   void erase_meta(std::string name);
 
   bool empty() const;

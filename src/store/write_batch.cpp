@@ -44,6 +44,10 @@ void WriteBatch::erase_sync_state(const EndpointId& peer, std::string key) {
   ops_.push_back({op::EraseSyncState{peer, std::move(key)}});
 }
 
+void WriteBatch::erase_sync_states(const EndpointId& peer) {
+  ops_.push_back({op::EraseSyncStates{peer}});
+}
+
 void WriteBatch::put_meta(std::string name, Bytes value) {
   ops_.push_back({op::PutMeta{std::move(name), std::move(value)}});
 }

@@ -49,6 +49,9 @@ struct EraseSyncState {
   EndpointId peer;
   std::string key;
 };
+struct EraseSyncStates {
+  EndpointId peer;
+};
 struct PutMeta {
   std::string name;
   Bytes value;
@@ -63,7 +66,8 @@ namespace peat::store {
 
 struct WriteBatch::Op {
   std::variant<op::Append, op::Replace, op::Compact, op::Erase, op::Bury, op::RemoveTombstone,
-               op::PutSyncState, op::EraseSyncState, op::PutMeta, op::EraseMeta>
+               op::PutSyncState, op::EraseSyncState, op::EraseSyncStates, op::PutMeta,
+               op::EraseMeta>
       what;
 };
 

@@ -208,6 +208,30 @@ TEST_P(Documents, SyncStatesArePerPeerAndDocument) {
   EXPECT_EQ(store.sync_state(peer(2), "roads:b").value(), std::nullopt);
 }
 
+TEST_P(Documents, APeersSyncStatesGoTogether) {
+  const std::string long_key = "roads:" + std::string(600, 'x');
+  auto& store = disk.open();
+  WriteBatch first;
+  for (const auto& key : {std::string("roads:a"), std::string("roads:b"), long_key}) {
+    for (std::uint8_t n = 1; n <= 3; ++n) first.put_sync_state(peer(n), key, bytes_of("state"));
+  }
+  ASSERT_TRUE(store.write(std::move(first)));
+  WriteBatch second;
+  second.put_sync_state(peer(2), "roads:new", bytes_of("state"));
+  second.erase_sync_states(peer(2));
+  second.put_sync_state(peer(2), "roads:after", bytes_of("state"));
+  ASSERT_TRUE(store.write(std::move(second)));
+  disk.close();
+  auto& again = disk.open();
+  for (const auto& key : {std::string("roads:a"), std::string("roads:b"), long_key}) {
+    EXPECT_TRUE(again.sync_state(peer(1), key).value());
+    EXPECT_FALSE(again.sync_state(peer(2), key).value());
+    EXPECT_TRUE(again.sync_state(peer(3), key).value());
+  }
+  EXPECT_FALSE(again.sync_state(peer(2), "roads:new").value());
+  EXPECT_TRUE(again.sync_state(peer(2), "roads:after").value());
+}
+
 // F20: the Lamport clock of deletions must outlive the process.
 TEST_P(Documents, F20SettingsOfTheNodeSurviveARestart) {
   {
