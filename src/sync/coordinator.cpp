@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 namespace peat::sync {
@@ -85,9 +86,28 @@ class CoordinatorImpl final : public Coordinator {
     return found->second->session().status();
   }
 
+  void forget(const EndpointId& peer) override {
+    if (sessions_.contains(peer)) {
+      leaving_.insert(peer);
+    } else {
+      erase_rows(peer);
+    }
+  }
+
  private:
+  void end(const EndpointId& peer) {
+    sessions_.erase(peer);
+    numbers_.erase(peer);
+    if (leaving_.erase(peer) > 0) erase_rows(peer);
+  }
+  // What stays behind if it fails is still bounded (session_feed.hpp), and good.
+  void erase_rows(const EndpointId& peer) {
+    static_cast<void>(forget_peer(documents_.store(), peer));
+  }
+
   ChannelListener* listener(SyncChannel& channel) {
     const auto peer = channel.peer_id();
+    end(peer);  // the one before may not have heard yet that its channel is closed
     const auto number = ++next_number_;
     SessionContext context{documents_, lines_, executor_, options_.node_id, options_.limits};
     auto owned = std::make_unique<OwnedSession>(
@@ -106,9 +126,8 @@ class CoordinatorImpl final : public Coordinator {
   // The session is in the middle of hearing of it: later.
   void release(const EndpointId& peer, std::uint64_t number) {
     executor_.post([this, alive = std::weak_ptr(alive_), peer, number] {
-      if (alive.expired() || numbers_[peer] != number) return;
-      sessions_.erase(peer);
-      numbers_.erase(peer);
+      const auto found = alive.expired() ? numbers_.end() : numbers_.find(peer);
+      if (found != numbers_.end() && found->second == number) end(peer);
     });
   }
 
@@ -139,6 +158,7 @@ class CoordinatorImpl final : public Coordinator {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
+  std::set<EndpointId> leaving_;                 // to be forgotten
 }  // namespace
 
 Result<std::unique_ptr<Coordinator>> Coordinator::create(Documents& documents,

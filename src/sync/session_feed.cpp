@@ -8,6 +8,7 @@ namespace peat::sync {
 namespace {
 
 constexpr std::string_view kLinesName = "sync.lines";
+constexpr std::string_view kPeersName = "sync.peers";
 constexpr std::size_t kLinesKept = 32;  // lives of a store that crashes daily for a month
 
 std::string position_name(const EndpointId& peer) { return "sync.from." + peer.to_string(); }
@@ -23,6 +24,31 @@ Result<wire::Resume> read_place(Reader& reader, std::string_view what) {
 void put_place(Writer& writer, const store::StoreId& id, store::Seq position) {
   writer.bytes(id);
   writer.u64be(position);
+}
+
+Result<std::vector<EndpointId>> load_peers(const store::DocumentStore& store) {
+  std::vector<EndpointId> peers;
+  PEAT_TRY(const auto value, store.meta(kPeersName));
+  if (!value) return peers;
+  Reader reader(*value);
+  while (!reader.done()) {
+    auto& peer = peers.emplace_back();
+    PEAT_TRY(const auto id, reader.take(peer.bytes.size(), "the peers of whom something is kept"));
+    std::ranges::copy(id, peer.bytes.begin());
+  }
+  return peers;
+}
+
+void put_peers(store::WriteBatch& batch, const std::vector<EndpointId>& peers) {
+  Bytes value;
+  Writer writer(value);
+  for (const auto& peer : peers) writer.bytes(peer.bytes);
+  batch.put_meta(std::string(kPeersName), std::move(value));
+}
+
+void erase_rows(store::WriteBatch& batch, const EndpointId& peer) {
+  batch.erase_meta(position_name(peer));
+  batch.erase_sync_states(peer);
 }
 
 }  // namespace
@@ -77,6 +103,31 @@ Status save_position(store::DocumentStore& store, const EndpointId& peer,
   put_place(writer, position.store_id, position.position);
   store::WriteBatch batch;
   batch.put_meta(position_name(peer), std::move(value));
+  PEAT_TRY_VOID(store.write(std::move(batch)));
+  return {};
+}
+
+Status note_peer(store::DocumentStore& store, const EndpointId& peer, std::uint64_t limit) {
+  PEAT_TRY(auto peers, load_peers(store));
+  // Among the newer half is good enough: a peer that reconnects often does not rewrite the list.
+  const auto newer = peers.begin() + static_cast<std::ptrdiff_t>(peers.size() / 2);
+  if (std::find(newer, peers.end(), peer) != peers.end()) return {};
+  std::erase(peers, peer);
+  peers.push_back(peer);
+  store::WriteBatch batch;
+  const auto over = peers.size() - std::min<std::size_t>(peers.size(), limit);
+  for (std::size_t i = 0; i < over; ++i) erase_rows(batch, peers[i]);
+  peers.erase(peers.begin(), peers.begin() + static_cast<std::ptrdiff_t>(over));
+  put_peers(batch, peers);
+  PEAT_TRY_VOID(store.write(std::move(batch)));
+  return {};
+}
+
+Status forget_peer(store::DocumentStore& store, const EndpointId& peer) {
+  PEAT_TRY(auto peers, load_peers(store));
+  store::WriteBatch batch;
+  erase_rows(batch, peer);
+  if (std::erase(peers, peer) > 0) put_peers(batch, peers);
   PEAT_TRY_VOID(store.write(std::move(batch)));
   return {};
 }

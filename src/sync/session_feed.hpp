@@ -10,6 +10,10 @@
 // feed is in this store. It is written after the documents it speaks for, so that it cannot
 // become durable before them.
 //
+// "sync.peers" := 32-byte peer*, noted longest ago first: of whom something is kept (a position,
+// sync states of the old dialect), at most sync_peers. Who is over it is forgotten, and begins at
+// the beginning when it comes back, which costs time and no data.
+//
 // Threading: the loop.
 #pragma once
 
@@ -47,5 +51,11 @@ class FeedLines {
 Result<wire::Resume> load_position(const store::DocumentStore& store, const EndpointId& peer);
 Status save_position(store::DocumentStore& store, const EndpointId& peer,
                      const wire::Resume& position);
+
+// Before the first thing kept of a peer on a connection. Forgets the one noted longest ago if there
+// are more than `limit`.
+Status note_peer(store::DocumentStore& store, const EndpointId& peer, std::uint64_t limit);
+// Erases its position and its sync states.
+Status forget_peer(store::DocumentStore& store, const EndpointId& peer);
 
 }  // namespace peat::sync

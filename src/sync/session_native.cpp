@@ -45,8 +45,13 @@ NativeSession::NativeSession(SyncChannel& channel, const SessionContext& context
 
 // What was heard since the last note: positions that came alone were not worth a commit.
 NativeSession::~NativeSession() {
-  if (reached_ > saved_)
-    static_cast<void>(save_position(store_, peer_, {hello_->store_id, reached_}));
+  if (reached_ > saved_) static_cast<void>(save(reached_));
+}
+
+Status NativeSession::save(store::Seq position) {
+  if (!noted_) PEAT_TRY_VOID(note_peer(store_, peer_, context_.limits.sync_peers));
+  noted_ = true;
+  return save_position(store_, peer_, {hello_->store_id, position});
 }
 
 void NativeSession::on_change(const store::ChangeEvent& event) {

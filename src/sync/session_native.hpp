@@ -44,6 +44,7 @@ class NativeSession final : public DialectSession {
   bool send_next() override;
 
  private:
+  Status save(store::Seq position);
   // What the peer surely has of a document.
   using KnownHeads = std::vector<automerge::ChangeHash>;
   // A doc_heads that went out.
@@ -141,6 +142,7 @@ class NativeSession final : public DialectSession {
   store::Seq heard_ = 0;    // the last position the peer stated
   store::Seq reached_ = 0;  // stored here
   store::Seq saved_ = 0;    // and noted in the store
+  bool noted_ = false;      // that something is kept of this peer
   store::Seq durable_ = 0;  // and committed
   store::Seq acked_ = 0;    // and acknowledged
   bool wrote_ = false;      // something went into the store since

@@ -237,7 +237,7 @@ void NativeSession::settle_position() {
   const bool wrote = std::exchange(wrote_, false);
   if (wrote || heard_ - saved_ >= kPositionsUnsaved) {
     // Written behind the documents it speaks for: the store commits in that order.
-    if (!save_position(store_, peer_, {hello_->store_id, heard_})) return;
+    if (!save(heard_)) return;
     saved_ = heard_;
   }
   reached_ = heard_;

@@ -344,6 +344,8 @@ void OldSession::keep_if_settled(std::string_view key, const automerge::SyncStat
 void OldSession::write_settled() {
   if (settled_.empty()) return;
   // Not kept is only slower: the next connection begins without shared heads.
+  if (!noted_ && !note_peer(store_, peer_, context_.limits.sync_peers)) return;
+  noted_ = true;
   static_cast<void>(store_.write(std::exchange(settled_, store::WriteBatch())));
 }
 

@@ -86,3 +86,4 @@ class OldSession final : public DialectSession {
 };
 
 }  // namespace peat::sync
+  bool noted_ = false;  // that something is kept of this peer

@@ -79,6 +79,53 @@ TEST_F(NativeSessionTest, PositionsSurviveARestartOfBothNodes) {
 }
 
 // After an unclean stop the feed goes on under another id; what was durable counts on.
+// A peer that dialled us and is gone keeps its place; the number of places is bounded.
+TEST_F(NativeSessionTest, PositionsAreKeptForAsManyPeersAsThereMayBe) {
+  Limits limits;
+  limits.sync_peers = 4;
+  Node hub(world, 50, "hub", limits);
+  const auto kept = [&](const EndpointId& peer) {
+    return load_position(*hub.store, peer)->position > 0;
+  };
+  std::vector<std::unique_ptr<Node>> peers;
+  for (std::uint8_t n = 0; n < 5; ++n) {
+    peers.push_back(std::make_unique<Node>(world, static_cast<std::uint8_t>(60 + n), "p"));
+    peers.back()->put("depots:" + std::to_string(n), "{}");
+    Link link(*peers.back(), hub, Dialect::native);
+    run();
+    link.cut();
+    hub.channels.remove_channel(peers.back()->id);
+    run();
+    EXPECT_TRUE(kept(peers.back()->id));
+  }
+  EXPECT_FALSE(kept(peers[0]->id)) << "the one noted longest ago";
+  for (std::size_t n = 1; n < 5; ++n) EXPECT_TRUE(kept(peers[n]->id)) << n;
+  EXPECT_EQ(hub.store->count(), 5U);
+  Link back(*peers[4], hub, Dialect::native);
+  run();
+  EXPECT_EQ(back.to_x.needs + back.to_y.offers, 0U) << "resumed";
+}
+
+TEST_F(NativeSessionTest, ARemovedPeerLeavesNothingInTheStore) {
+  a.put("depots:x", "{}");
+  b.put("depots:y", "{}");
+  {
+    Link link(a, b, Dialect::native);
+    run();
+  }
+  Link old(a, b, Dialect::old);
+  run();
+  ASSERT_GT(load_position(*b.store, a.id)->position, 0U);
+  ASSERT_TRUE(*b.store->sync_state(a.id, "depots:x"));
+  b.channels.remove_channel(a.id);
+  b.coordinator->forget(a.id);
+  run();
+  EXPECT_EQ(load_position(*b.store, a.id)->position, 0U);
+  EXPECT_FALSE(*b.store->sync_state(a.id, "depots:x"));
+  EXPECT_TRUE(*a.store->sync_state(b.id, "depots:x")) << "the other side is not asked";
+  EXPECT_EQ(b.json("depots:x"), "{}");
+}
+
 TEST_F(NativeSessionTest, APositionOutlivesACrashOfTheSender) {
   auto link = std::make_unique<Link>(a, b, Dialect::native);
   for (int n = 0; n < 1000; ++n) a.put(key_of(n), "{\"n\":1}");
