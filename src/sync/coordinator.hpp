@@ -39,10 +39,10 @@ class Coordinator {
   // Every peer with a channel, ordered by id.
   virtual std::vector<SessionStatus> status() const = 0;
   virtual std::optional<SessionStatus> status(const EndpointId& peer) const = 0;
-};
-
 
   // Erases what the store keeps of this peer (its position, its sync states), as soon as its
   // session is over: remove its channel first. It may come back, and begins at the beginning.
   virtual void forget(const EndpointId& peer) = 0;
 }  // namespace peat::sync
+};
+

@@ -25,7 +25,15 @@ void PeerSession::on_change(const store::ChangeEvent& event) {
 
 void PeerSession::pump() {
   while (dialect_ && channel_ != nullptr && channel_->is_connected() && channel_->wants_data()) {
-    if (!dialect_->send_next()) return;
+    if (dialect_->send_next()) continue;
+    if (dialect_->wants_turn() && !std::exchange(turn_posted_, true)) {
+      context_.executor.post([this, alive = std::weak_ptr(alive_)] {
+        if (alive.expired()) return;
+        turn_posted_ = false;
+        pump();
+      });
+    }
+    return;
   }
 }
 

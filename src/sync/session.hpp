@@ -36,8 +36,8 @@ namespace peat::sync {
 
 struct SessionContext {
   Documents& documents;
-  const FeedLines& lines;    // of documents.store()
-  const Executor& executor;  // its clock alone, for time stamps that inform
+  const FeedLines& lines;  // of documents.store()
+  Executor& executor;      // its clock for time stamps that inform, its loop for another turn
   std::string node_id;
   Limits limits;
 };
@@ -98,4 +98,6 @@ class PeerSession final : public ChannelListener {
   Dialect last_dialect_ = Dialect::native;
 };
 
+  bool turn_posted_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 }  // namespace peat::sync

@@ -118,3 +118,5 @@ class DialectSession {
 };
 
 }  // namespace peat::sync
+  // send_next has said nothing only because it had read enough for one turn of the loop.
+  virtual bool wants_turn() const { return false; }

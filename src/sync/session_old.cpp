@@ -8,7 +8,7 @@
 namespace peat::sync {
 namespace {
 
-constexpr std::size_t kRowsPerLook = 256;
+constexpr std::size_t kRowsPerTurn = 256;  // of the feed: others wait for the loop meanwhile
 // Farther behind the feed's end than this, a new change goes out ahead of its turn.
 constexpr store::Seq kUrgentDistance = 64;
 
@@ -158,7 +158,12 @@ bool OldSession::send_next() {
     return true;
   }
   if (unsent_) return send_batch(std::move(*std::exchange(unsent_, std::nullopt)));
-  if (!tombstones_done_ && send_tombstones()) return true;
+  wants_turn_ = false;
+  if (!tombstones_done_) {
+    if (send_tombstones()) return true;
+    wants_turn_ = !tombstones_done_ && !unsent_frame_;
+    if (wants_turn_ || unsent_frame_) return false;
+  }
 
   wire::SyncBatch batch;
   batch_bytes_ = wire::kBatchHeaderBytes;
@@ -168,32 +173,32 @@ bool OldSession::send_next() {
   return !batch.entries.empty() && send_batch(std::move(batch));
 }
 
-bool OldSession::send_tombstones() {
-  std::vector<wire::Tombstone> found;
-  std::size_t bytes = 0;
-  const auto full = [&] {
-    return found.size() >= wire::kMaxTombstonesPerFrame ||
-           bytes >= wire::kMaxTombstoneFrameBytes / 2;
-  };
-  while (!tombstones_done_ && !full()) {
-    const auto rows = store_.feed(tombstones_sent_, kRowsPerLook);
-    if (!rows || rows->empty() || tombstones_sent_ >= start_) {
-      tombstones_done_ = true;
-      break;
-    }
-    for (const auto& row : *rows) {
-      if (full()) break;
-      tombstones_sent_ = row.seq;
-      if (row.kind != store::FeedKind::tombstone) continue;
-      auto buried = store_.tombstone(row.key);
-      if (!buried || !*buried) continue;
-      auto& tombstone = (*buried)->tombstone;
-      told_.put(row.key, epoch_of(tombstone));
-      bytes += row.key.size() + tombstone.deleted_by.size() + tombstone.reason.size() + 32;
-      found.push_back(std::move(tombstone));
-    }
+void OldSession::collect_tombstones() {
+  const auto rows = store_.feed(tombstones_sent_, kRowsPerTurn);
+  if (!rows || rows->empty()) tombstones_done_ = true;
+  if (!rows) return counters_.fault("", rows.error(), context_.limits);
+  for (const auto& row : *rows) {
+    if (row.seq > start_) break;
+    tombstones_sent_ = row.seq;
+    if (row.kind != store::FeedKind::tombstone) continue;
+    auto buried = store_.tombstone(row.key);
+    if (!buried || !*buried) continue;
+    auto& tombstone = (*buried)->tombstone;
+    told_.put(row.key, epoch_of(tombstone));
+    buried_bytes_ += row.key.size() + tombstone.deleted_by.size() + tombstone.reason.size() + 32;
+    buried_.push_back(std::move(tombstone));
   }
-  if (found.empty()) return false;
+  tombstones_done_ = tombstones_done_ || rows->back().seq >= start_;
+}
+
+// A frame when it is full or the last.
+bool OldSession::send_tombstones() {
+  collect_tombstones();
+  const bool full = buried_.size() + kRowsPerTurn > wire::kMaxTombstonesPerFrame ||
+                    buried_bytes_ >= wire::kMaxTombstoneFrameBytes / 2;
+  if (buried_.empty() || (!full && !tombstones_done_)) return false;
+  const auto found = std::exchange(buried_, {});
+  buried_bytes_ = 0;
   wire::Frame frame{std::string(wire::kTombstoneBatchKey), wire::FrameType::tombstone_batch, {}};
   const auto encoded = wire::encode_tombstone_batch(found, frame.payload, context_.limits);
   if (!encoded) {
@@ -245,29 +250,24 @@ void OldSession::fill_urgent(wire::SyncBatch& batch) {
 }
 
 void OldSession::fill_from_feed(wire::SyncBatch& batch) {
-  while (true) {
-    const auto rows = store_.feed(cursor_, kRowsPerLook);
-    if (!rows) return counters_.fault("", rows.error(), context_.limits);
-    if (rows->empty()) {
-      cursor_ = std::max(cursor_, store_.last_seq());
-      counters_.sent = cursor_;
-      return;
+  const auto rows = store_.feed(cursor_, kRowsPerTurn);
+  if (!rows) return counters_.fault("", rows.error(), context_.limits);
+  for (const auto& row : *rows) {
+    if (batch.entries.size() + 2 > wire::kMaxBatchEntriesSent ||
+        batch_bytes_ >= wire::kMaxBatchBytesSent / 2) {
+      break;
     }
-    for (const auto& row : *rows) {
-      if (batch.entries.size() + 2 > wire::kMaxBatchEntriesSent ||
-          batch_bytes_ >= wire::kMaxBatchBytesSent / 2) {
-        counters_.sent = cursor_;
-        return;
-      }
-      cursor_ = row.seq;
-      if (row.seq > start_ && skip_own_rows_ && row.origin == peer_) continue;
-      if (row.kind == store::FeedKind::tombstone) {
-        if (row.seq > start_) add_tombstone(row.key, batch);
-      } else {
-        add_document(row.key, batch);
-      }
+    cursor_ = row.seq;
+    if (row.seq > start_ && skip_own_rows_ && row.origin == peer_) continue;
+    if (row.kind == store::FeedKind::tombstone) {
+      if (row.seq > start_) add_tombstone(row.key, batch);
+    } else {
+      add_document(row.key, batch);
     }
   }
+  if (rows->empty()) cursor_ = std::max(cursor_, store_.last_seq());
+  counters_.sent = cursor_;
+  wants_turn_ = !rows->empty() && batch.entries.empty();
 }
 
 void OldSession::add(std::string_view key, wire::EntryType type, Bytes payload,

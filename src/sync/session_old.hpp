@@ -30,6 +30,7 @@ class OldSession final : public DialectSession {
   void on_change(const store::ChangeEvent& event) override;
   void on_frame(wire::Frame frame) override;
   bool send_next() override;
+  bool wants_turn() const override { return wants_turn_; }
 
  private:
   using Digest = std::array<std::uint8_t, 32>;
@@ -43,6 +44,7 @@ class OldSession final : public DialectSession {
   bool was_refused(std::string_view key);
 
   // --- sending
+  void collect_tombstones();
   bool send_tombstones();
   bool send_batch(wire::SyncBatch batch);
   void fill_urgent(wire::SyncBatch& batch);
@@ -67,6 +69,9 @@ class OldSession final : public DialectSession {
   const store::Seq start_;          // end of our feed when the connection began
   store::Seq tombstones_sent_ = 0;  // first pass, up to start_
   bool tombstones_done_ = false;
+  std::vector<wire::Tombstone> buried_;  // collected for the next frame
+  std::size_t buried_bytes_ = 0;
+  bool wants_turn_ = false;                // the feed goes on behind what one turn may read
   store::Seq cursor_ = 0;                  // second pass and ever after
   bool skip_own_rows_ = true;              // rows that came from the peer on this connection
   std::size_t batch_bytes_ = 0;            // of the batch being filled

@@ -223,6 +223,44 @@ TEST_F(OldSessionTest, FewStatesAndFewKeysCostMessagesAndNoData) {
   EXPECT_EQ(link.frames(), frames);
 }
 
+// Thousands of rows that have nothing to say must not hold the loop.
+TEST_F(OldSessionTest, AConvergedCorpusIsReadOverManyTurnsOfTheLoop) {
+  // Every row is a tombstone: read twice, sent in the first pass alone.
+  for (int n = 0; n < 5000; ++n) {
+    const wire::Tombstone tombstone{.collection = "depots",
+                                    .id = std::to_string(n),
+                                    .deleted_at_ms = 1,
+                                    .lamport = 1,
+                                    .deleted_by = "zulu",
+                                    .reason = {}};
+    ASSERT_TRUE(*a.documents->apply_tombstone(tombstone, endpoint(8)));
+  }
+  a.put("depots:last", "{}");
+  a.settle();
+  PlayedPeer peer(world, a, 9, Dialect::old);
+  // Another user of the loop, who wants to be served between.
+  store::Seq seen = 0;
+  store::Seq longest = 0;
+  int served = 0;
+  std::function<void()> other = [&] {
+    const auto sent = a.coordinator->status(peer.id)->sent;
+    longest = std::max(longest, sent - seen);
+    seen = sent;
+    if (++served % 200 != 0) {
+      a.executor->post(other);
+    } else {
+      a.executor->at(a.executor->now().mono + milliseconds(1), other);
+    }
+  };
+  a.executor->post(other);
+  run(milliseconds(500));
+  EXPECT_EQ(seen, a.store->last_seq());
+  EXPECT_LE(longest, 512U) << "rows between two turns of the other";
+  const auto entries = peer.heard.entries();
+  ASSERT_FALSE(entries.empty());
+  EXPECT_EQ(entries.back().key, "depots:last");
+}
+
 TEST_F(OldSessionTest, MalformedFramesAreCountedAndReadingGoesOn) {
   PlayedPeer peer(world, a, 9, Dialect::old);
   run();
