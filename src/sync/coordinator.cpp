@@ -109,7 +109,12 @@ class CoordinatorImpl final : public Coordinator {
     const auto peer = channel.peer_id();
     end(peer);  // the one before may not have heard yet that its channel is closed
     const auto number = ++next_number_;
-    SessionContext context{documents_, lines_, executor_, options_.node_id, options_.limits};
+    SessionContext context{documents_, lines_, executor_, options_.node_id, options_.limits, {}};
+    if (options_.on_fault) {
+      context.on_fault = [this, peer](const DocumentFault& fault) {
+        options_.on_fault(peer, fault);
+      };
+    }
     auto owned = std::make_unique<OwnedSession>(
         channel, std::move(context), [this, peer, number] { release(peer, number); },
         [this, peer](bool connected) {

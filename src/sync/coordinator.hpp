@@ -29,6 +29,8 @@ class Coordinator {
     Limits limits;
     // Told when a peer's channel has a live connection, and when that is gone.
     std::function<void(const EndpointId& peer, bool connected)> on_peer;
+    // Told of every document that was skipped for a fault of its own, from inside the session.
+    std::function<void(const EndpointId& peer, const DocumentFault& fault)> on_fault;
   };
   // Installs itself as the manager's listener factory: create it before the first channel.
   static Result<std::unique_ptr<Coordinator>> create(Documents& documents,

@@ -107,9 +107,11 @@ Result<automerge::Document*> DocumentsImpl::open_document(std::string_view key) 
 
 Error DocumentsImpl::quarantine(std::string_view key, const Error& cause) {
   if (cause.code == Code::out_of_memory) return cause;
-  if (quarantine_.size() < options_.limits.sync_quarantined || quarantine_.contains(key)) {
+  const bool known = quarantine_.contains(key);
+  if (quarantine_.size() < options_.limits.sync_quarantined || known) {
     quarantine_.insert_or_assign(std::string(key), cause.message);
   }
+  if (!known && options_.on_quarantine) options_.on_quarantine(key, cause.message);
   return {Code::document_invalid, "document '" + std::string(key) +
                                       "' cannot be read: " + cause.message +
                                       "; its changes are kept and relayed, delete it to end this"};
@@ -205,8 +207,7 @@ Result<WriteResult> DocumentsImpl::edit(std::string_view key, const Precondition
   PEAT_TRY_VOID(document.set_actor(std::move(actor)));
 
   PEAT_TRY(const auto time, commit_time(key));
-  const automerge::CommitOptions options{
-      .time = time, .message = {}, .allow_empty = false};
+  const automerge::CommitOptions options{.time = time, .message = {}, .allow_empty = false};
   auto edited = change(document, options);
   if (edited && !*edited && before.empty()) edited = commit_empty(document, options);
   if (!edited) {

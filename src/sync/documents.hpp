@@ -107,6 +107,8 @@ class Documents {
     automerge::LoadLimits load_limits;
     Limits limits;
     SyncModeRegistry modes;
+    // Told when a document is put into quarantine, from inside the call that found it out.
+    std::function<void(std::string_view key, std::string_view reason)> on_quarantine;
   };
   static Result<std::unique_ptr<Documents>> open(store::DocumentStore& store, Executor& executor,
                                                  Options options);

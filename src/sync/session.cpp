@@ -13,6 +13,7 @@ PeerSession::PeerSession(SyncChannel& channel, SessionContext context)
       peer_(channel.peer_id()),
       context_(std::move(context)),
       counters_(std::make_unique<SessionCounters>()) {
+  counters_->on_fault = context_.on_fault;
   // Unreadable: as if nothing were held, which costs time and no data.
   if (auto held = load_position(context_.documents.store(), peer_)) counters_->held = *held;
 }

@@ -20,6 +20,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,18 +35,19 @@
 
 namespace peat::sync {
 
+// Something about one document that could not be done, and why.
+struct DocumentFault {
+  std::string key;  // empty: not of one document
+  Error error;
+};
+
 struct SessionContext {
   Documents& documents;
   const FeedLines& lines;  // of documents.store()
   Executor& executor;      // its clock for time stamps that inform, its loop for another turn
   std::string node_id;
   Limits limits;
-};
-
-// Something about one document that could not be done, and why.
-struct DocumentFault {
-  std::string key;
-  Error error;
+  std::function<void(const DocumentFault&)> on_fault;  // may be empty
 };
 
 struct SessionStatus {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <list>
 #include <optional>
 #include <string>
@@ -98,11 +99,13 @@ struct SessionCounters {
   std::uint64_t poison = 0;
   std::uint64_t violations = 0;
   std::deque<DocumentFault> faults;
+  std::function<void(const DocumentFault&)> on_fault;
 
   void fault(std::string_view key, Error error, const Limits& limits) {
     ++poison;
     if (faults.size() >= limits.sync_faults) faults.pop_front();
     faults.push_back({std::string(key), std::move(error)});
+    if (on_fault) on_fault(faults.back());
   }
 };
 

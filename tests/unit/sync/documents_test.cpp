@@ -271,6 +271,7 @@ TEST_F(DocumentsTest, AnUnreadableDocumentIsQuarantinedAndStillRelayed) {
   const auto edit = b.documents->put("depots:bad", "{}");
   ASSERT_FALSE(edit);
   EXPECT_EQ(edit.error().code, Code::document_invalid);
+  EXPECT_EQ(b.unreadable, std::vector<std::string>{"depots:bad"}) << "told once";
 
   send(b, c, "depots:bad");
   EXPECT_EQ(c.heads("depots:bad"), b.heads("depots:bad"));

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/encoding.hpp"
 #include "base/reader.hpp"
@@ -44,6 +45,9 @@ struct Replica {
     options.node_id = name;
     options.cache_bytes = cache_bytes;
     options.limits = limits;
+    options.on_quarantine = [this](std::string_view key, std::string_view) {
+      unreadable.emplace_back(key);
+    };
     auto made = Documents::open(*store, *executor, std::move(options));
     ASSERT_TRUE(made) << made.error().message;
     documents = std::move(*made);
@@ -98,6 +102,7 @@ struct Replica {
   std::unique_ptr<sim::SimExecutor> executor;
   std::unique_ptr<store::DocumentStore> store;
   std::unique_ptr<Documents> documents;
+  std::vector<std::string> unreadable;  // as it was told
 };
 
 // A change that is perfectly well-formed and edits an object that no document has: it can be

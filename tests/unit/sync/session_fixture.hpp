@@ -264,6 +264,9 @@ struct Node : Replica {
     Coordinator::Options options;
     options.node_id = name;
     options.limits = limits;
+    options.on_fault = [this](const EndpointId& peer, const DocumentFault& fault) {
+      faults.emplace_back(peer, fault.key);
+    };
     auto made = Coordinator::create(*documents, channels, *executor, std::move(options));
     ASSERT_TRUE(made) << made.error().message;
     coordinator = std::move(*made);
@@ -282,6 +285,7 @@ struct Node : Replica {
 
   FakeManager channels;
   std::unique_ptr<Coordinator> coordinator;
+  std::vector<std::pair<EndpointId, std::string>> faults;  // as they were told
 };
 
 // A connection of a node with a peer played by the test.

@@ -210,6 +210,8 @@ TEST_P(SessionTest, F4APoisonDocumentDoesNotStopTheOthers) {
   EXPECT_EQ(status.poison, 2U);
   ASSERT_FALSE(status.faults.empty());
   EXPECT_EQ(status.faults[0].key, "depots:bad");
+  using Told = std::vector<std::pair<EndpointId, std::string>>;
+  EXPECT_EQ(b.faults, (Told{{a.id, "depots:bad"}, {a.id, "nocolon"}}));
 }
 
 TEST_P(SessionTest, AnUnreadableDocumentIsRelayedByNodesThatCannotReadIt) {
