@@ -158,12 +158,12 @@ class CoordinatorImpl final : public Coordinator {
   std::uint64_t observer_ = 0;
   std::map<EndpointId, std::unique_ptr<OwnedSession>> sessions_;
   std::map<EndpointId, std::uint64_t> numbers_;  // tells a peer's new session from its old one
+  std::set<EndpointId> leaving_;                 // to be forgotten
   std::uint64_t next_number_ = 0;
   bool pump_posted_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-  std::set<EndpointId> leaving_;                 // to be forgotten
 }  // namespace
 
 Result<std::unique_ptr<Coordinator>> Coordinator::create(Documents& documents,

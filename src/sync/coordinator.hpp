@@ -45,6 +45,6 @@ class Coordinator {
   // Erases what the store keeps of this peer (its position, its sync states), as soon as its
   // session is over: remove its channel first. It may come back, and begins at the beginning.
   virtual void forget(const EndpointId& peer) = 0;
-}  // namespace peat::sync
 };
 
+}  // namespace peat::sync

@@ -98,8 +98,8 @@ class PeerSession final : public ChannelListener {
   std::unique_ptr<SessionCounters> counters_;
   std::unique_ptr<DialectSession> dialect_;  // of the live connection
   Dialect last_dialect_ = Dialect::native;
-};
-
   bool turn_posted_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
 }  // namespace peat::sync

@@ -118,8 +118,8 @@ class DialectSession {
   virtual void on_native(wire::NativeFrame) {}
   // Gives the channel one message; false if there is nothing to say or it did not take it.
   virtual bool send_next() = 0;
+  // send_next has said nothing only because it had read enough for one turn of the loop.
+  virtual bool wants_turn() const { return false; }
 };
 
 }  // namespace peat::sync
-  // send_next has said nothing only because it had read enough for one turn of the loop.
-  virtual bool wants_turn() const { return false; }

@@ -87,8 +87,8 @@ class OldSession final : public DialectSession {
   RecentMap<Epoch> told_;              // tombstones the peer has
   RecentMap<Epoch> refused_;           // deleted documents the peer sent; not asked for again
   store::WriteBatch settled_;
+  bool noted_ = false;  // that something is kept of this peer
   std::uint64_t next_batch_ = 1;
 };
 
 }  // namespace peat::sync
-  bool noted_ = false;  // that something is kept of this peer
