@@ -2,7 +2,7 @@
 //
 // PEER is ID@ADDRESS to dial, or - to be dialled. SECRET is a formation secret in base64; without
 // it no peer proves anything. Prints {"id":…,"addr":…} and then one JSON line per command line on
-// stdin: put KEY JSON, erase KEY, get KEY, connected, quit.
+// stdin: put KEY JSON, erase KEY, get KEY, connected, stats, quit.
 
 #include <fmt/format.h>
 
@@ -158,6 +158,11 @@ Result<std::string> Recorder::execute(std::string_view verb, std::string_view ke
   if (verb == "connected") {
     return fmt::format("{{\"ok\":true,\"connected\":{}}}", !channels_->connected_peers().empty());
   }
+  if (verb == "stats") {
+    const auto sum = channels_->stats().sum;
+    return fmt::format("{{\"ok\":true,\"frames\":{},\"heartbeats\":{}}}", sum.frames_received,
+                       sum.heartbeats_received);
+  }
   if (verb == "put") {
     PEAT_TRY([[maybe_unused]] const auto written, documents_->put(key, json));
     PEAT_TRY(const auto document, documents_->outgoing(key, {}));
@@ -178,7 +183,7 @@ Result<std::string> Recorder::execute(std::string_view verb, std::string_view ke
     }
     return fmt::format("{{\"ok\":true,\"json\":{},\"heads\":[{}]}}", view->json, heads);
   }
-  return fail(Code::invalid_argument, "put, erase, get, connected or quit");
+  return fail(Code::invalid_argument, "put, erase, get, connected, stats or quit");
 }
 
 Status Recorder::note_deletion(std::string_view key) {

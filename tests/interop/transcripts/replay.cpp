@@ -305,7 +305,10 @@ void Player::compare_counters() {
   }
   const auto sum = channels_->stats().sum;
   if (sum.undecodable > 0) differ(fmt::format("{} frames were not understood", sum.undecodable));
-  if (sum.heartbeats_received < transcript_.heartbeats) {
+  if (sum.frames_received != transcript_.frames) {
+    differ(fmt::format("{} frames came, not {}", sum.frames_received, transcript_.frames));
+  }
+  if (sum.heartbeats_received != transcript_.heartbeats) {
     differ(
         fmt::format("{} heartbeats came, not {}", sum.heartbeats_received, transcript_.heartbeats));
   }

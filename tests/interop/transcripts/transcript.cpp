@@ -114,6 +114,8 @@ Result<bool> parse_header(std::string_view kind, Words& words, Transcript& out) 
     expected.json = words.rest();
   } else if (kind == "expect-deleted") {
     out.deleted.emplace(words.word());
+  } else if (kind == "expect-frames") {
+    PEAT_TRY(out.frames, words.number());
   } else if (kind == "expect-heartbeats") {
     PEAT_TRY(out.heartbeats, words.number());
   } else {

@@ -68,7 +68,8 @@ struct Transcript {
   EndpointId peer;
   std::map<std::string, Expected> documents;
   std::set<std::string> deleted;  // keys
-  std::uint64_t heartbeats = 0;   // at least so many came
+  std::uint64_t frames = 0;       // that came
+  std::uint64_t heartbeats = 0;   // that came
   std::vector<Event> events;
 };
 
