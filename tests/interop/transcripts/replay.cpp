@@ -131,7 +131,7 @@ class ScriptedTransport final : public sync::SyncTransport {
     return std::nullopt;
   }
   std::vector<EndpointId> connected_peers() const override { return {}; }
-  bool is_configured(const EndpointId&) const { return true; }
+  bool is_configured(const EndpointId&) const override { return true; }
   void get_or_connect(const EndpointId&, Callback done) override {
     executor_.post([done = std::move(done)] {
       done(fail(Code::unreachable, "connections come from the transcript"));
