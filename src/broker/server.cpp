@@ -3,6 +3,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -26,6 +27,7 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr std::size_t kReadChunk = 16U << 10;
+constexpr auto kCutGrace = std::chrono::seconds(1);
 
 // Waits in a coroutine for something that happens elsewhere on the loop. GCC 12 miscompiles
 // non-trivial temporaries in co_await expressions: tokens and buffers are named variables here.
@@ -117,7 +119,10 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
 
   asio::awaitable<void> accept_loop();
   asio::awaitable<void> serve(SessionPtr session);
+  asio::awaitable<bool> wait_for_bytes(SessionPtr session, bool first);
+  std::optional<Response> header_problem(error_code error) const;
   asio::awaitable<bool> serve_one(SessionPtr session, bool first);
+  asio::awaitable<std::optional<Response>> ask_router(SessionPtr session, Request request);
   asio::awaitable<std::optional<Error>> read_body(SessionPtr session,
                                                   http::request_parser<http::string_body>& parser);
   asio::awaitable<bool> answer(SessionPtr session, Response response, unsigned version,
@@ -126,7 +131,13 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
                                       bool keep_alive);
   void turn_away(tcp::socket socket);
   void watch_for_departure(const SessionPtr& session);
-  void finish_if_stopped();
+  void give_back_body(Session& session);
+  void end_session(const SessionPtr& session);
+  void cut_sessions();
+  void finish_stop();
+  std::chrono::seconds header_limit() const {
+    return std::chrono::seconds(limits.http_header_seconds);
+  }
   std::chrono::seconds idle_limit() const { return std::chrono::seconds(limits.http_idle_seconds); }
 };
 
@@ -155,7 +166,9 @@ asio::awaitable<void> Server::State::accept_loop() {
     socket.set_option(asio::socket_base::keep_alive(true), ignored);
     auto session = std::make_shared<Session>(std::move(socket));
     sessions.push_back(session);
-    asio::co_spawn(loop, serve(session), asio::detached);
+    // However the coroutine ends, by an exception too, its session ends with it.
+    asio::co_spawn(loop, serve(session),
+                   [self, session](const std::exception_ptr&) { self->end_session(session); });
   }
 }
 
@@ -181,70 +194,85 @@ asio::awaitable<void> Server::State::serve(SessionPtr session) {
   while (!stopping) {
     session->idle = true;
     const bool go_on = co_await serve_one(session, first);
-    bodies_bytes -= session->body_reserved;
-    session->body_reserved = 0;
+    give_back_body(*session);
     first = false;
     if (!go_on) break;
   }
   error_code ignored;
   session->stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+}
+
+void Server::State::give_back_body(Session& session) {
+  bodies_bytes -= session.body_reserved;
+  session.body_reserved = 0;
+}
+
+void Server::State::end_session(const SessionPtr& session) {
+  give_back_body(*session);
   session->stream.close();
   sessions.remove(session);
-  finish_if_stopped();
+  if (sessions.empty()) finish_stop();
+}
+
+// False: the client has nothing more to say.
+asio::awaitable<bool> Server::State::wait_for_bytes(SessionPtr session, bool first) {
+  if (session->buffer.size() > 0) co_return true;
+  // A new connection has to speak within the header's time, a kept one may be idle.
+  session->stream.expires_after(first ? header_limit() : idle_limit());
+  error_code error;
+  auto token = asio::redirect_error(asio::use_awaitable, error);
+  const auto space = session->buffer.prepare(kReadChunk);
+  const std::size_t n = co_await session->stream.async_read_some(space, token);
+  if (error) co_return false;
+  session->buffer.commit(n);
+  co_return true;
+}
+
+// What to tell a client whose header could not be read; nullopt: it has gone.
+std::optional<Response> Server::State::header_problem(error_code error) const {
+  if (error == http::error::header_limit) {
+    auto response = problem(Code::limit_exceeded,
+                            fmt::format("the header is over {} bytes", limits.http_header_bytes));
+    response.status = 431;
+    return response;
+  }
+  if (error == http::error::body_limit) {
+    return problem(Code::limit_exceeded,
+                   fmt::format("the body is over {} bytes", limits.http_body_bytes));
+  }
+  if (error == http::error::end_of_stream || error == asio::error::eof ||
+      error == asio::error::operation_aborted || error == asio::error::connection_reset ||
+      error == http::error::partial_message ||
+      error == beast::error::timeout) {  // which has closed the stream
+    return std::nullopt;
+  }
+  return problem(Code::malformed, "not an HTTP/1.1 request: " + error.message());
 }
 
 asio::awaitable<bool> Server::State::serve_one(SessionPtr session, bool first) {
-  auto& stream = session->stream;
-  error_code error;
-  auto token = asio::redirect_error(asio::use_awaitable, error);
-  const auto header_limit = std::chrono::seconds(limits.http_header_seconds);
-
-  if (session->buffer.size() == 0) {
-    // A new connection has to speak within the header's time, a kept one may be idle.
-    stream.expires_after(first ? header_limit : idle_limit());
-    const auto space = session->buffer.prepare(kReadChunk);
-    const std::size_t n = co_await stream.async_read_some(space, token);
-    if (error) co_return false;
-    session->buffer.commit(n);
-  }
+  const bool has_spoken = co_await wait_for_bytes(session, first);
+  if (!has_spoken) co_return false;
   session->idle = false;
   ++requests;
 
   http::request_parser<http::string_body> parser;
   parser.header_limit(static_cast<std::uint32_t>(limits.http_header_bytes));
   parser.body_limit(limits.http_body_bytes);
-  stream.expires_after(header_limit);
-  co_await http::async_read_header(stream, session->buffer, parser, token);
-  std::optional<Error> failure;
+  session->stream.expires_after(header_limit());
+  error_code error;
+  auto token = asio::redirect_error(asio::use_awaitable, error);
+  co_await http::async_read_header(session->stream, session->buffer, parser, token);
   if (error) {
-    if (error == http::error::header_limit) {
-      failure = Error{Code::limit_exceeded,
-                      fmt::format("the header is over {} bytes", limits.http_header_bytes)};
-    } else if (error == http::error::body_limit) {
-      failure = Error{Code::limit_exceeded,
-                      fmt::format("the body is over {} bytes", limits.http_body_bytes)};
-    } else if (error == http::error::end_of_stream || error == asio::error::eof ||
-               error == asio::error::operation_aborted || error == asio::error::connection_reset ||
-               error == http::error::partial_message ||
-               error == beast::error::timeout) {  // which has closed the stream
-      co_return false;
-    } else {
-      failure = Error{Code::malformed, "not an HTTP/1.1 request: " + error.message()};
-    }
-    auto response = problem(*failure);
-    if (error == http::error::header_limit) response.status = 431;
-    co_await answer(session, std::move(response), 11, false, false);
+    auto told = header_problem(error);
+    if (told) co_await answer(session, std::move(*told), 11, false, false);
     co_return false;
   }
 
   const unsigned version = parser.get().version();
   const bool head = parser.get().method() == http::verb::head;
   bool keep_alive = parser.get().keep_alive();
-  Request header_only;
-  {
-    auto copy = parser.get();
-    header_only = to_request(std::move(copy));
-  }
+  auto copy = parser.get();
+  const Request header_only = to_request(std::move(copy));
   auto refusal = router.refuse(header_only);
   if (refusal) {
     // The body is left unread: the connection cannot be used again.
@@ -253,28 +281,31 @@ asio::awaitable<bool> Server::State::serve_one(SessionPtr session, bool first) {
     co_return kept;
   }
   if (!parser.is_done()) {
-    failure = co_await read_body(session, parser);
+    const auto failure = co_await read_body(session, parser);
     if (failure) {
       co_await answer(session, problem(*failure), version, false, head);
       co_return false;
     }
   }
-
-  std::optional<Response> response;
-  auto signal = session->signal;
-  {
-    auto done = std::make_shared<std::optional<Response>>();
-    auto respond = [done, signal](Response result) {
-      *done = std::move(result);
-      signal->set();
-    };
-    router.handle(to_request(parser.release()), respond);
-    while (!*done && !session->client_left) co_await signal->wait();
-    if (!*done) co_return false;  // cut by a stop
-    response = std::move(**done);
-  }
+  auto request = to_request(parser.release());
+  auto response = co_await ask_router(session, std::move(request));
+  if (!response) co_return false;
   const bool kept = co_await answer(session, std::move(*response), version, keep_alive, head);
   co_return kept;
+}
+
+// nullopt: a stop cut the request off before its answer was there.
+asio::awaitable<std::optional<Response>> Server::State::ask_router(SessionPtr session,
+                                                                   Request request) {
+  auto done = std::make_shared<std::optional<Response>>();
+  const auto signal = session->signal;
+  auto respond = [done, signal](Response result) {
+    *done = std::move(result);
+    signal->set();
+  };
+  router.handle(std::move(request), respond);
+  while (!*done && !session->client_left) co_await signal->wait();
+  co_return std::move(*done);
 }
 
 asio::awaitable<std::optional<Error>> Server::State::read_body(
@@ -388,11 +419,15 @@ asio::awaitable<bool> Server::State::answer_stream(SessionPtr session, Response 
       }
     }
     if (error || session->client_left) break;
+    if (stopping && response.stream->endless()) break;
     if (state == BodySource::State::waiting) {
       stream.expires_never();
-      if (stopping) break;
       co_await signal->wait();
       if (session->client_left) break;
+    } else if (piece.empty()) {
+      // A search that has found nothing yet: others have their turn in between.
+      auto turn = asio::use_awaitable;
+      co_await asio::post(loop, turn);
     }
   }
   session->streaming = false;
@@ -407,8 +442,22 @@ asio::awaitable<bool> Server::State::answer_stream(SessionPtr session, Response 
   co_return !error && keep_alive && !stopping;
 }
 
-void Server::State::finish_if_stopped() {
-  if (!stopping || !sessions.empty() || !stopped) return;
+void Server::State::cut_sessions() {
+  for (const auto& session : sessions) {
+    session->client_left = true;
+    session->stream.close();
+    session->signal->set();
+  }
+  // Each ends in its next turn. A stop must not wait for one that does not.
+  cut_timer.expires_after(kCutGrace);
+  cut_timer.async_wait([weak = weak_from_this()](error_code error) {
+    const auto alive = weak.lock();
+    if (!error && alive) alive->finish_stop();
+  });
+}
+
+void Server::State::finish_stop() {
+  if (!stopped) return;
   cut_timer.cancel();
   auto done = std::move(stopped);
   stopped = nullptr;
@@ -468,13 +517,11 @@ void Server::stop(Duration patience, std::function<void()> done) {
   state.cut_timer.async_wait([weak = std::weak_ptr<State>(state_)](error_code error) {
     const auto alive = weak.lock();
     if (error || !alive) return;
-    for (const auto& session : alive->sessions) {
-      session->client_left = true;
-      session->stream.close();
-      session->signal->set();
-    }
+    alive->cut_sessions();
   });
-  asio::post(state.loop, [self = state_] { self->finish_if_stopped(); });
+  asio::post(state.loop, [self = state_] {
+    if (self->sessions.empty()) self->finish_stop();
+  });
 }
 
 }  // namespace peat::broker

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <map>
+#include <stdexcept>
 
 #include "base/encoding.hpp"
 #include "node/node_api.hpp"
@@ -19,6 +20,8 @@ class FakeNode final : public node::NodeApi {
   std::map<std::string, std::string, std::less<>> documents;
   std::vector<node::PeerInfo> peer_list;
   std::optional<Error> write_error;
+  bool keys_throw = false;
+  bool hidden_without_end = false;  // every question for keys finds deleted documents, for ever
 
   void run_commits() {
     while (!commits.empty()) {
@@ -37,6 +40,7 @@ class FakeNode final : public node::NodeApi {
   bool ready = true;
 
   Result<std::optional<sync::DocumentView>> get(std::string_view key) override {
+    if (hidden_without_end) return sync::DocumentView{"{}", {}, true};
     const auto found = documents.find(key);
     if (found == documents.end()) return std::optional<sync::DocumentView>();
     if (found->second == "quarantined") return fail(Code::document_invalid, "unreadable");
@@ -74,6 +78,8 @@ class FakeNode final : public node::NodeApi {
   }
   Result<std::vector<std::string>> keys(std::string_view prefix, std::string_view after,
                                         std::size_t limit) override {
+    if (keys_throw) throw std::runtime_error("keys");
+    if (hidden_without_end) return std::vector<std::string>(limit, std::string(prefix) + "x");
     std::vector<std::string> keys;
     for (const auto& [key, json] : documents) {
       if (key.starts_with(prefix) && key > after && keys.size() < limit) keys.push_back(key);

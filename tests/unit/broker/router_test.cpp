@@ -174,6 +174,60 @@ TEST_F(RouterTest, AnImportOutlivedByItsWritesIsNoTrouble) {
   EXPECT_EQ(node_.documents.count("t:a"), 1U);
 }
 
+TEST_F(RouterTest, AnImportWaitsBeforeItFillsTheStore) {
+  node_.hold_commits = true;
+  std::string body;
+  const std::string text(1U << 20, 'x');
+  for (int i = 0; i < 40; ++i)
+    body += R"({"k":)" + std::to_string(i) + R"(,"t":")" + text + "\"}\n";
+  std::optional<Response> answer;
+  auto post = request("POST", "/api/v1/documents/t?key=k", std::move(body));
+  post.content_type = "application/x-ndjson";
+  router_.handle(std::move(post), [&](Response response) { answer = std::move(response); });
+  std::string out;
+  std::size_t most = 0;
+  auto state = BodySource::State::more;
+  while (state != BodySource::State::done) {
+    state = answer->stream->pull(out);
+    most = std::max(most, node_.commits.size());
+    if (state == BodySource::State::waiting) node_.run_commits();
+  }
+  EXPECT_EQ(std::ranges::count(out, '\n'), 40);
+  EXPECT_EQ(out.find("error"), std::string::npos);
+  EXPECT_EQ(most, 16U);  // the sixteenth is the one that goes over 16 MiB
+}
+
+TEST_F(RouterTest, APieceOfAListingIsBoundedByBytes) {
+  for (int i = 10; i < 40; ++i) {
+    node_.documents["t:" + std::to_string(i)] = R"({"t":")" + std::string(20000, 'x') + "\"}";
+  }
+  std::optional<Response> answer;
+  router_.handle(request("GET", "/api/v1/documents/t"),
+                 [&](Response response) { answer = std::move(response); });
+  std::string all;
+  auto state = BodySource::State::more;
+  while (state == BodySource::State::more) {
+    std::string piece;
+    state = answer->stream->pull(piece);
+    EXPECT_LT(piece.size(), (64U << 10) + 21000);
+    all += piece;
+  }
+  EXPECT_NE(all.find(R"("count":30,"total":30)"), std::string::npos);
+}
+
+TEST_F(RouterTest, AListingReplacesTheIdOfTheTopLevelAloneAtAnyDepth) {
+  std::string deep = R"({"_id":1})";
+  for (int i = 0; i < 500; ++i) deep = R"({"n":[)" + deep + "]}";
+  node_.documents = {{"t:a", deep},
+                     {"t:b", R"({ "x,\"}":[1,{"_id":2}] , "_id" : {"_id":"},{"}, "_idx":3})"},
+                     {"t:c", R"({"_id":1})"}};
+  const auto answer = send(request("GET", "/api/v1/documents/t"));
+  EXPECT_NE(answer.body.find(R"({"_id":"a",)" + deep.substr(1)), std::string::npos);
+  EXPECT_NE(answer.body.find(R"({"_id":"b","x,\"}":[1,{"_id":2}] ,"_idx":3},{"_id":"c"}])"),
+            std::string::npos)
+      << answer.body.substr(deep.size());
+}
+
 TEST_F(RouterTest, UnreadinessIs503WithTheSameShape) {
   node_.ready = false;
   const auto answer = send(request("GET", "/api/v1/ready"));

@@ -85,6 +85,13 @@ class ServerTest : public testing::Test {
            "\r\n";
   }
 
+  static std::string import_body() { return "{\"k\":\"a\"}\n{\"k\":\"b\"}\n{\"k\":\"c\"}\n"; }
+  std::string import_head(std::size_t size) const {
+    return head(
+        "POST /api/v1/documents/t?key=k",
+        "Content-Type: application/x-ndjson\r\nContent-Length: " + std::to_string(size) + "\r\n");
+  }
+
   boost::asio::io_context loop_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{
       loop_.get_executor()};
@@ -282,6 +289,73 @@ TEST_F(ServerTest, AStopCutsWhatDoesNotFinish) {
   while (on_loop([this] { return node_.commits.size(); }) == 0) std::this_thread::yield();
   stop(std::chrono::milliseconds(10));
   EXPECT_EQ(writer.read_until(), "");
+}
+
+TEST_F(ServerTest, ADeepDocumentIsListedAndNeitherItNorAnExceptionHoldsUpAStop) {
+  start({});
+  std::string deep = R"({"_id":1})";
+  for (int i = 0; i < 40; ++i) deep = R"({"n":)" + deep + "}";
+  Client client(address_);
+  client.write(
+      head("PUT /api/v1/documents/t/x", "Content-Type: application/json\r\nContent-Length: " +
+                                            std::to_string(deep.size()) + "\r\n") +
+      deep);
+  EXPECT_TRUE(client.read_until("}").starts_with("HTTP/1.1 201"));
+  client.write(head("GET /api/v1/documents/t"));
+  EXPECT_NE(client.read_until("0\r\n\r\n").find(R"({"_id":"x",)" + deep.substr(1)),
+            std::string::npos);
+
+  on_loop([this] { node_.keys_throw = true; });
+  Client unlucky(address_);
+  unlucky.write(head("GET /api/v1/documents/t"));
+  const auto answer = unlucky.read_until();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200"));
+  EXPECT_FALSE(answer.ends_with("0\r\n\r\n"));
+  while (on_loop([this] { return server_->counters().connections; }) > 1) {
+    std::this_thread::yield();
+  }
+  stop(std::chrono::hours(1));
+}
+
+TEST_F(ServerTest, ASearchThatFindsNothingLeavesOthersTheirTurn) {
+  node_.hidden_without_end = true;
+  start({});
+  Client searching(address_);
+  searching.write(head("GET /api/v1/documents/t"));
+  searching.read_until("documents");
+  Client other(address_);
+  other.write(head("GET /api/v1/health"));
+  EXPECT_TRUE(other.read_until("}").starts_with("HTTP/1.1 200"));
+}
+
+TEST_F(ServerTest, AStopLetsAnImportFinish) {
+  node_.hold_commits = true;
+  start({});
+  const auto body = import_body();
+  Client client(address_);
+  client.write(import_head(body.size()) + body);
+  while (on_loop([this] { return node_.commits.size(); }) < 3) std::this_thread::yield();
+  std::promise<void> stopped;
+  on_loop([&] { server_->stop(std::chrono::hours(1), [&] { stopped.set_value(); }); });
+  on_loop([] {});  // the import has been woken and found nothing to say
+  on_loop([this] { node_.run_commits(); });
+  const auto answer = client.read_until();
+  EXPECT_NE(answer.find(R"({"line":3,"id":"c","status":201)"), std::string::npos);
+  EXPECT_TRUE(answer.ends_with("0\r\n\r\n")) << answer;
+  stopped.get_future().get();
+}
+
+TEST_F(ServerTest, AnImportThatAStopCutsShowsThatItIsCut) {
+  node_.hold_commits = true;
+  start({});
+  const auto body = import_body();
+  Client client(address_);
+  client.write(import_head(body.size()) + body);
+  while (on_loop([this] { return node_.commits.size(); }) < 3) std::this_thread::yield();
+  stop(std::chrono::milliseconds(10));
+  const auto answer = client.read_until();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200"));
+  EXPECT_FALSE(answer.ends_with("0\r\n\r\n")) << answer;
 }
 
 TEST_F(ServerTest, AnAddressInUseIsNamed) {
