@@ -1,4 +1,3 @@
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
@@ -8,6 +7,7 @@
 
 #include "broker/http.hpp"
 #include "peat_cli/commands.hpp"
+#include "peat_cli/json.hpp"
 #include "peat_cli/records.hpp"
 
 namespace peat::cli {
@@ -40,22 +40,20 @@ void count_results(const std::string& body, std::span<const ImportRecord> record
   std::size_t answered = 0;
   while (!rest.empty()) {
     const auto end = std::min(rest.find('\n'), rest.size());
-    boost::system::error_code error;
-    const auto value = boost::json::parse(rest.substr(0, end), error);
+    const auto result = parse_json_object(rest.substr(0, end));
     rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (error || !value.is_object()) continue;
+    if (!result) continue;
     ++answered;
-    const auto& result = value.get_object();
-    const auto status = result.at("status").to_number<int>();
+    const auto status = result->at("status").to_number<int>();
     if (status == 201) {
       ++counts.created;
     } else if (status < 300) {
-      ++(result.at("changed") == true ? counts.changed : counts.unchanged);
+      ++(result->at("changed") == true ? counts.changed : counts.unchanged);
     } else {
       ++counts.failed;
-      const auto line = result.at("line").to_number<std::size_t>();
+      const auto line = result->at("line").to_number<std::size_t>();
       show_problem(file, line <= records.size() ? records[line - 1].line : 0,
-                   std::string_view(result.at("error").get_string()), shown);
+                   std::string_view(result->at("error").get_string()), shown);
     }
   }
   counts.failed += records.size() - std::min(answered, records.size());
@@ -161,8 +159,14 @@ int run_export(const Session& session, const ExportOptions& options) {
     if (after) target += "&after=" + broker::percent_encode(*after);
     const auto response = checked(client->send({.target = target}));
     if (!response) return report(response.error());
-    const auto page = boost::json::parse(response->body);
-    for (const auto& document : page.at("documents").as_array()) {
+    const auto page = parse_json_object(response->body);
+    const auto* documents = page ? page->if_contains("documents") : nullptr;
+    if (documents == nullptr || !documents->is_array()) {
+      return report(
+          {Code::malformed, fmt::format("{} answered something that is no listing{}", client->api(),
+                                        page ? "" : ": " + page.error().message)});
+    }
+    for (const auto& document : documents->get_array()) {
       const auto line = boost::json::serialize(document) + '\n';
       ++written;
       if (to_file) {
@@ -171,7 +175,7 @@ int run_export(const Session& session, const ExportOptions& options) {
         print(line);
       }
     }
-    const auto* next = page.get_object().if_contains("next");
+    const auto* next = page->if_contains("next");
     if (next == nullptr) break;
     after = std::string_view(next->get_string());
   }

@@ -1,4 +1,3 @@
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
@@ -9,6 +8,7 @@
 
 #include "broker/http.hpp"
 #include "peat_cli/commands.hpp"
+#include "peat_cli/json.hpp"
 
 namespace peat::cli {
 
@@ -27,12 +27,9 @@ std::string text_of(const boost::json::object& object, const char* name) {
 template <class Table>
 int show(const Result<HttpResponse>& response, Table table) {
   if (!response) return report(response.error());
-  boost::system::error_code error;
-  const auto value = boost::json::parse(response->body, error);
-  if (error || !value.is_object()) {
-    return report({Code::malformed, "the server answered something that is no JSON object"});
-  }
-  table(value.get_object());
+  const auto object = parse_json_object(response->body);
+  if (!object) return report({Code::malformed, "the server answered " + object.error().message});
+  table(*object);
   return 0;
 }
 
@@ -195,10 +192,9 @@ Result<std::string> merge_patch(const std::vector<std::string>& set,
       return fail(Code::invalid_argument, fmt::format("--set '{}' is not path=value", assignment));
     }
     const auto text = std::string_view(assignment).substr(equals + 1);
-    boost::system::error_code error;
-    auto value = boost::json::parse(text, error);
-    if (error) value = boost::json::string(text);
-    PEAT_TRY_VOID(put_at(patch, std::string_view(assignment).substr(0, equals), std::move(value)));
+    auto value = parse_json(text);
+    if (!value) value = boost::json::string(text);
+    PEAT_TRY_VOID(put_at(patch, std::string_view(assignment).substr(0, equals), std::move(*value)));
   }
   for (const auto& path : unset) PEAT_TRY_VOID(put_at(patch, path, nullptr));
   if (patch.empty())
@@ -271,9 +267,8 @@ int run_watch(const Session& session, const WatchOptions& options) {
     if (session.mode == OutputMode::json) {
       print_line(line);
     } else {
-      boost::system::error_code error;
-      const auto event = boost::json::parse(line, error);
-      if (!error && event.is_object()) print_line(describe_event(event.get_object()));
+      const auto event = parse_json_object(line);
+      if (event) print_line(describe_event(*event));
     }
     return options.count == 0 || ++seen < options.count;
   }));

@@ -1,4 +1,3 @@
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
@@ -10,6 +9,7 @@
 #include "node/identity.hpp"
 #include "node/settings.hpp"
 #include "peat_cli/commands.hpp"
+#include "peat_cli/json.hpp"
 #include "security/formation.hpp"
 
 namespace peat::cli {
@@ -48,15 +48,12 @@ std::string peer_table(const boost::json::array& peers) {
 
 Result<boost::json::object> get_object(HttpClient& client, const std::string& target) {
   PEAT_TRY(const auto response, checked(client.send({.target = target})));
-  boost::system::error_code error;
-  auto value = boost::json::parse(response.body, error);
-  if (error || !value.is_object()) {
-    return fail(Code::malformed,
-                fmt::format("{}{} answered something that is no JSON object; is that a "
-                            "peat-mesh-node?",
-                            client.api(), target));
+  auto object = parse_json_object(response.body);
+  if (!object) {
+    return fail(Code::malformed, fmt::format("{}{} answered {}; is that a peat-mesh-node?",
+                                             client.api(), target, object.error().message));
   }
-  return std::move(value.get_object());
+  return object;
 }
 
 }  // namespace

@@ -5,12 +5,12 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
-#include <boost/json/parse.hpp>
 #include <fmt/format.h>
 
 #include <array>
 
 #include "node/settings.hpp"
+#include "peat_cli/json.hpp"
 
 namespace peat::cli {
 
@@ -201,14 +201,11 @@ Result<HttpResponse> checked(Result<HttpResponse> response) {
   if (!response || response->status < 400) return response;
   Error error{response->status >= 500 ? Code::unavailable : Code::invalid_argument,
               fmt::format("the server answered {}", response->status)};
-  boost::system::error_code parse_error;
-  const auto body = boost::json::parse(response->body, parse_error);
-  if (!parse_error && body.is_object()) {
-    const auto& object = body.get_object();
-    if (const auto* text = object.if_contains("error"); text != nullptr && text->is_string()) {
+  if (const auto body = parse_json_object(response->body)) {
+    if (const auto* text = body->if_contains("error"); text != nullptr && text->is_string()) {
       error.message = std::string_view(text->get_string());
     }
-    if (const auto* name = object.if_contains("code"); name != nullptr && name->is_string()) {
+    if (const auto* name = body->if_contains("code"); name != nullptr && name->is_string()) {
       if (const auto code = code_named(std::string_view(name->get_string()))) error.code = *code;
     }
   }

@@ -1,11 +1,12 @@
 #include "peat_cli/records.hpp"
 
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include <optional>
 #include <unordered_map>
+
+#include "peat_cli/json.hpp"
 
 namespace peat::cli {
 
@@ -165,9 +166,9 @@ Result<std::vector<Piece>> split(std::string_view text, RecordFormat format) {
   return split_lines(text);
 }
 
-// "" if `value` has no usable id under `key`.
-std::string id_of(const boost::json::value& value, const std::string& key) {
-  const auto* member = value.get_object().if_contains(key);
+// "" if `object` has no usable id under `key`.
+std::string id_of(const boost::json::object& object, const std::string& key) {
+  const auto* member = object.if_contains(key);
   if (member == nullptr) return {};
   if (member->is_string()) return std::string(std::string_view(member->get_string()));
   return member->is_number() ? boost::json::serialize(*member) : std::string();
@@ -180,14 +181,12 @@ Result<Records> read_records(std::string_view text, const std::string& key, Reco
   Records records;
   std::unordered_map<std::string, std::size_t> seen;
   for (const auto& piece : pieces) {
-    boost::system::error_code error;
-    const auto value = boost::json::parse(piece.text, error);
-    if (error || !value.is_object()) {
-      records.bad.push_back(
-          {piece.line, error ? "not JSON: " + error.message() : std::string("no object")});
+    const auto object = parse_json_object(piece.text);
+    if (!object) {
+      records.bad.push_back({piece.line, object.error().message});
       continue;
     }
-    auto id = id_of(value, key);
+    auto id = id_of(*object, key);
     if (id.empty()) {
       records.bad.push_back({piece.line, fmt::format("no text or number '{}'", key)});
       continue;
@@ -199,7 +198,7 @@ Result<Records> read_records(std::string_view text, const std::string& key, Reco
       continue;
     }
     // One line each, whatever line breaks the file has inside a record.
-    records.good.push_back({piece.line, std::move(id), boost::json::serialize(value)});
+    records.good.push_back({piece.line, std::move(id), boost::json::serialize(*object)});
   }
   return records;
 }

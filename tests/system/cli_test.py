@@ -104,6 +104,16 @@ class Cli(LabTest):
         self.assertEqual(self.a.get("u", "id 7"), {"n": 7, "text": "ü\n"})
         self.assertEqual(self.good("export", "u"), exported)
 
+    def test_documents_as_deep_as_the_interface_takes_go_through_every_command(self):
+        deep = "1"
+        for _ in range(60):
+            deep = f'{{"n":{deep}}}'
+        body = json.dumps({"_id": "x"} | json.loads(deep), separators=(",", ":"))
+        self.good("import", "t", "-", "--key", "_id", stdin=body)
+        self.assertEqual(json.loads(self.good("get", "t/x")), json.loads(deep))
+        self.assertIn("x", self.good("--output", "table", "list", "t"))
+        self.assertEqual(self.good("export", "t").strip(), body)
+
     def test_a_terminal_gets_a_table_and_a_progress_bar(self):
         rows = self.file("rows.ndjson", "\n".join(json.dumps({"k": f"{i}"}) for i in range(50)))
         env = os.environ | {"PEAT_API": f"http://{self.a.api.netloc}"}

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "peat_cli/commands.hpp"
+#include "peat_cli/json.hpp"
 #include "peat_cli/output.hpp"
 
 namespace peat::cli {
@@ -50,6 +51,18 @@ TEST(Records, ARecordOverSeveralLinesBecomesOne) {
   const auto records = read("[{\n \"k\": \"a\",\n \"t\": \"]},{[\\\"\" }]");
   ASSERT_EQ(records.good.size(), 1U);
   EXPECT_EQ(records.good[0].json, R"({"k":"a","t":"]},{[\""})");
+}
+
+TEST(Records, DeepRecordsAreReadAndTooDeepOnesToldInWords) {
+  const auto nested = [](std::size_t levels) {
+    return R"({"k":"a","n":)" + std::string(levels, '[') + std::string(levels, ']') + "}";
+  };
+  EXPECT_EQ(read(nested(63)).good.size(), 1U);
+  EXPECT_EQ(read(nested(kJsonDepth - 1)).good.size(), 1U);
+  const auto records = read(nested(kJsonDepth));
+  ASSERT_EQ(records.bad.size(), 1U);
+  EXPECT_EQ(records.bad[0].problem, "JSON of more than 1024 levels");
+  EXPECT_EQ(read("{\"k\":\"a\" x}").bad[0].problem.find("/usr"), std::string::npos);
 }
 
 TEST(Records, BrokenFilesAreErrors) {
