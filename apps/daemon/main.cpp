@@ -4,7 +4,9 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
+#include <thread>
 
 #include "broker/json_text.hpp"
 #include "broker/router.hpp"
@@ -23,6 +25,7 @@ namespace {
 // Requests under way have this long to finish once a stop was asked for; with what the channels
 // and the store need after them, a stop stays under the ten seconds that supervisors allow.
 constexpr auto kDrain = std::chrono::seconds(5);
+constexpr auto kJoin = std::chrono::seconds(1);
 
 int report(const Error& error) {
   fmt::print(stderr, "peat-mesh-node: {}\n", error.message);
@@ -53,6 +56,7 @@ class Daemon {
         fmt::format("starting peat-mesh-node version={} node_id={} data_dir={}", node::kVersion,
                     settings_.node_id, settings_.data_dir.string()));
     auto node = node::Node::open(executor_, settings_, log_function(), limits_);
+    settings_.formation_secret = {};
     if (!node) return report(node.error());
     node_ = std::move(*node);
     router_ = std::make_unique<broker::Router>(*node_, limits_);
@@ -68,6 +72,7 @@ class Daemon {
     executor_.run();
     server_.reset();
     node_.reset();
+    limit_the_rest();
     return exit_code_;
   }
 
@@ -110,6 +115,15 @@ class Daemon {
     });
   }
 
+  // Everything is closed. What is left is joining threads, and a look-up of a name may hang in one
+  // for as long as the system's resolver likes.
+  void limit_the_rest() const {
+    std::thread([code = exit_code_] {
+      std::this_thread::sleep_for(kJoin);
+      std::_Exit(code);
+    }).detach();
+  }
+
   void reload() {
     notify_service_manager("RELOADING=1");
     auto loaded = node::load_settings(command_line_, node::process_environment());
@@ -126,7 +140,7 @@ class Daemon {
   }
 
   const node::CommandLine command_line_;
-  const node::Settings settings_;
+  node::Settings settings_;
   const Limits limits_;
   node::AsioExecutor executor_;
   boost::asio::signal_set signals_;
@@ -137,6 +151,7 @@ class Daemon {
 };
 
 int run(int argc, char** argv) {
+  harden_process();  // before there is a secret in memory
   const auto environment = node::process_environment();
   auto command_line = node::parse_command_line(argc, argv, environment);
   if (!command_line) return report(command_line.error());
@@ -149,6 +164,7 @@ int run(int argc, char** argv) {
     return 0;
   }
   auto loaded = node::load_settings(*command_line, environment);
+  node::forget_secret_variables();
   if (!loaded) return report(loaded.error());
   if (command_line->print_config) fmt::print("{}", node::print_settings(*loaded));
   if (command_line->check_config) {
@@ -161,7 +177,6 @@ int run(int argc, char** argv) {
   }
   if (command_line->print_config || command_line->check_config) return 0;
 
-  harden_process();
   keep_heap_small();
   std::signal(SIGPIPE, SIG_IGN);
   start_logging(loaded->settings.log_level, loaded->settings.log_format);

@@ -88,12 +88,14 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv,
 }
 
 Result<Loaded> load_settings(const CommandLine& command_line, const Environment& environment) {
-  PEAT_TRY(const auto variables, read_environment(environment));
   RawLayer file;
   if (command_line.config_file) {
     PEAT_TRY(file, read_settings_file(*command_line.config_file));
   }
-  return resolve_settings(command_line.flags, variables, file, environment);
+  PEAT_TRY(auto variables, read_environment(environment));
+  auto loaded = resolve_settings(command_line.flags, variables, file, environment);
+  wipe_secrets(variables);
+  return loaded;
 }
 
 }  // namespace peat::node

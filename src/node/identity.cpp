@@ -18,16 +18,16 @@ constexpr std::size_t kMaxSecretFileBytes = 4096;
 
 std::string last_error() { return std::generic_category().message(errno); }
 
-Result<std::string> read_secret_file(const std::filesystem::path& file) {
+Result<crypto::SecretBytes> read_secret_file(const std::filesystem::path& file) {
   const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     return fail(Code::bad_key_file,
                 fmt::format("formation_secret_file {}: {}", file.string(), last_error()));
   }
   struct stat status{};
-  std::array<char, kMaxSecretFileBytes + 1> content{};
+  crypto::SecretBytes content(kMaxSecretFileBytes + 1);
   ssize_t size = -1;
-  if (fstat(fd, &status) == 0) size = read(fd, content.data(), content.size());
+  if (fstat(fd, &status) == 0) size = read(fd, content.mutable_view().data(), content.size());
   const auto reason = last_error();
   close(fd);
   if (size < 0) {
@@ -45,9 +45,7 @@ Result<std::string> read_secret_file(const std::filesystem::path& file) {
                                                 "no secret",
                                                 file.string(), kMaxSecretFileBytes));
   }
-  std::string text(content.data(), static_cast<std::size_t>(size));
-  crypto::wipe({reinterpret_cast<std::uint8_t*>(content.data()), content.size()});
-  return text;
+  return crypto::SecretBytes(content.view().first(static_cast<std::size_t>(size)));
 }
 
 }  // namespace
@@ -63,14 +61,16 @@ Result<crypto::SecretKey> load_identity(const std::filesystem::path& data_dir, R
 }
 
 Result<std::optional<crypto::SecretBytes>> load_formation_secret(const Settings& settings) {
-  std::string text = settings.formation_secret.text;
+  auto text = settings.formation_secret.text();
   if (!text.empty() && !settings.formation_secret_file.empty()) {
     return fail(Code::bad_setting,
                 "formation_secret: PEAT_FORMATION_SECRET and a secret file are both given; give "
                 "one of them");
   }
+  crypto::SecretBytes from_file;
   if (!settings.formation_secret_file.empty()) {
-    PEAT_TRY(text, read_secret_file(settings.formation_secret_file));
+    PEAT_TRY(from_file, read_secret_file(settings.formation_secret_file));
+    text = as_text(from_file.view());
   }
   if (text.empty()) {
     if (settings.allow_unauthenticated_peers) return std::optional<crypto::SecretBytes>();
@@ -82,7 +82,6 @@ Result<std::optional<crypto::SecretBytes>> load_formation_secret(const Settings&
   const auto weak =
       settings.allow_weak_secret ? security::WeakSecrets::allow : security::WeakSecrets::refuse;
   auto secret = security::parse_formation_secret(text, weak);
-  crypto::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
   if (!secret) return std::unexpected(std::move(secret).error());
   return std::optional(std::move(*secret));
 }

@@ -66,8 +66,10 @@ Result<node::Settings> settings_of(const MeshConfig& config) {
     }
     layer.emplace("peers", std::move(peers));
   }
-  PEAT_TRY(auto loaded, node::resolve_settings(layer, {}, {}, node::process_environment()));
-  return std::move(loaded.settings);
+  auto loaded = node::resolve_settings(layer, {}, {}, node::process_environment());
+  node::wipe_secrets(layer);
+  if (!loaded) return std::unexpected(std::move(loaded).error());
+  return std::move(loaded->settings);
 }
 
 Change change_of(const node::Event& event) {

@@ -87,7 +87,7 @@ class NodeImpl final : public Node {
   }
 
   AsioExecutor& executor_;
-  const Settings settings_;
+  Settings settings_;
   const Log log_;
   const Limits limits_;
   SystemRandom random_;
@@ -117,6 +117,7 @@ Status NodeImpl::open() {
   PEAT_TRY_VOID(open_store());
   PEAT_TRY_VOID(open_network());
   PEAT_TRY_VOID(open_sync(secret));
+  settings_.formation_secret = {};
   warn_of_weaknesses();
   return open_peers();
 }
@@ -241,7 +242,7 @@ NodeInfo NodeImpl::info() const {
 }
 
 std::vector<ReadyCheck> NodeImpl::readiness() const {
-  return {{"store", store_error_.empty(), store_error_}, {"network", true, {}}};
+  return {{"store", store_error_.empty(), store_error_}};
 }
 
 void NodeImpl::put(std::string_view key, std::string_view json,

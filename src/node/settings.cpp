@@ -6,13 +6,19 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <unistd.h>
 
+#include "crypto/keys.hpp"
 #include "node/settings_text.hpp"
 
 namespace peat::node {
 
 namespace {
+
+void wipe_text(std::string& text) {
+  crypto::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
+}
 
 Result<std::uint16_t> parse_port(std::string_view text) {
   std::uint16_t port = 0;
@@ -21,6 +27,11 @@ Result<std::uint16_t> parse_port(std::string_view text) {
     return fail(Code::bad_setting, fmt::format("'{}' is no port (0 to 65535)", text));
   }
   return port;
+}
+
+bool is_secret_variable(std::string_view name) {
+  return std::ranges::any_of(
+      setting_table(), [name](const auto& info) { return info.secret && info.variable == name; });
 }
 
 std::string default_node_id(const Environment& environment) {
@@ -181,6 +192,36 @@ Environment process_environment() {
   };
 }
 
+void forget_secret_variables() {
+  for (const auto& info : setting_table()) {
+    if (!info.secret || info.variable.empty()) continue;
+    const std::string name(info.variable);
+    if (char* value = std::getenv(name.c_str())) {
+      crypto::wipe({reinterpret_cast<std::uint8_t*>(value), std::strlen(value)});
+    }
+    unsetenv(name.c_str());
+  }
+}
+
+void wipe_secrets(RawLayer& layer) {
+  for (const auto& info : setting_table()) {
+    const auto found = info.secret ? layer.find(info.name) : layer.end();
+    if (found == layer.end()) continue;
+    for (auto& text : found->second.texts) wipe_text(text);
+    layer.erase(found);
+  }
+}
+
+Secret::Secret(std::string_view text) {
+  if (!text.empty()) content_ = std::make_shared<const crypto::SecretBytes>(as_bytes(text));
+}
+
+std::string_view Secret::text() const {
+  if (!content_) return {};
+  const auto bytes = content_->view();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 Result<RawLayer> read_environment(const Environment& environment) {
   RawLayer layer;
   for (const auto& legacy : legacy_variable_table()) {
@@ -189,6 +230,10 @@ Result<RawLayer> read_environment(const Environment& environment) {
     if (legacy.disposition == Disposition::absent) {
       return fail(Code::unsupported, fmt::format("{} is set, but not in this version: {}; unset it",
                                                  legacy.name, legacy.note));
+    }
+    if (is_secret_variable(legacy.name)) {  // read below, without further copies
+      wipe_text(*value);
+      continue;
     }
     const auto where = fmt::format("variable {}", legacy.name);
     auto text = legacy_text(legacy, *value);
@@ -200,7 +245,11 @@ Result<RawLayer> read_environment(const Environment& environment) {
     auto value = environment(info.variable);
     if (!value || value->empty()) continue;
     RawValue raw{{}, fmt::format("variable {}", info.variable)};
-    raw.texts = info.type == "Peers" ? split_words(*value) : std::vector{*value};
+    if (info.type == "Peers") {
+      raw.texts = split_words(*value);
+    } else {
+      raw.texts.push_back(std::move(*value));
+    }
     if (!raw.texts.empty()) layer.insert_or_assign(std::string(info.name), std::move(raw));
   }
   return layer;
@@ -217,6 +266,7 @@ Result<Loaded> resolve_settings(const RawLayer& flags, const RawLayer& variables
 #include "node/settings.def"
 #undef PEAT_SETTING
   auto& settings = loaded.settings;
+  if (settings.api.host == "localhost") settings.api.host = "127.0.0.1";
   if (settings.node_id.empty()) settings.node_id = default_node_id(environment);
   if (settings.data_dir.empty()) {
     PEAT_TRY(settings.data_dir, default_data_dir(environment));

@@ -18,6 +18,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,6 +27,10 @@
 
 #include "peat/error.hpp"
 #include "peat/ids.hpp"
+
+namespace peat::crypto {
+class SecretBytes;
+}
 
 namespace peat::node {
 
@@ -56,9 +61,18 @@ using Path = std::filesystem::path;
 using Peers = std::vector<PeerSetting>;
 using Millis = std::chrono::milliseconds;
 
-// Text that no printer shows.
-struct Secret {
-  std::string text;
+// A text that no printer shows, in memory that is locked and wiped. Copies share it: it is gone
+// when the last of them is.
+class Secret {
+ public:
+  Secret() = default;
+  explicit Secret(std::string_view text);
+
+  bool empty() const { return content_ == nullptr; }
+  std::string_view text() const;
+
+ private:
+  std::shared_ptr<const crypto::SecretBytes> content_;
 };
 
 enum class LogLevel : std::uint8_t { trace, debug, info, warn, error, off };
@@ -101,6 +115,11 @@ using RawLayer = std::map<std::string, RawValue, std::less<>>;  // by setting na
 
 using Environment = std::function<std::optional<std::string>(std::string_view name)>;
 Environment process_environment();
+// Overwrites and unsets the variables of this process that hold a secret: children, and whoever
+// may read /proc, must not find it. Once the settings are loaded, before there are threads.
+void forget_secret_variables();
+// Overwrites the texts of secret settings.
+void wipe_secrets(RawLayer& layer);
 
 // Empty variables are unset. Code::unsupported names a legacy variable that is not in this
 // version.

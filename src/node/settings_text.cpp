@@ -77,7 +77,7 @@ Status parse_value(const std::vector<std::string>& texts, Peers& out) {
 
 Status parse_value(const std::vector<std::string>& texts, Secret& out) {
   PEAT_TRY(const auto text, single(texts));
-  out.text = text;
+  out = Secret(text);
   return {};
 }
 
@@ -148,7 +148,7 @@ std::vector<std::string> show_value(const Peers& value) {
 }
 
 std::vector<std::string> show_value(const Secret& value) {
-  return {value.text.empty() ? "" : "***"};
+  return {value.empty() ? "" : "***"};
 }
 std::vector<std::string> show_value(bool value) { return {value ? "true" : "false"}; }
 std::vector<std::string> show_value(std::uint32_t value) { return {std::to_string(value)}; }

@@ -38,7 +38,7 @@ class NodeTest : public testing::Test {
     result.node_id = name;
     result.data_dir = directory_ / name;
     result.bind = {"127.0.0.1", 0};
-    result.formation_secret.text = kSecret;
+    result.formation_secret = Secret(kSecret);
     result.formation_id = "peat";
     result.native_protocol = true;
     result.reconnect_attempts = 3;
@@ -92,7 +92,7 @@ class NodeTest : public testing::Test {
 TEST_F(NodeTest, NodesOfOneFormationMeetAndAnotherSecretOrNameKeepsApart) {
   EXPECT_TRUE(meet(settings("a"), settings("b")).connected);
   auto other_secret = settings("c");
-  other_secret.formation_secret.text = kOtherSecret;
+  other_secret.formation_secret = Secret(kOtherSecret);
   EXPECT_FALSE(meet(std::move(other_secret), settings("d")).connected);
   auto other_name = settings("e");
   other_name.formation_id = "other";
@@ -108,7 +108,7 @@ TEST_F(NodeTest, TheProtocolSettingChoosesTheDialect) {
 
 TEST_F(NodeTest, WithoutASecretOnlyUnauthenticatedPeersAreAllowed) {
   auto none = settings("a");
-  none.formation_secret.text.clear();
+  none.formation_secret = {};
   EXPECT_EQ(try_start(none).error().code, Code::missing_setting);
   none.allow_unauthenticated_peers = true;
   EXPECT_TRUE(try_start(none));
@@ -117,7 +117,7 @@ TEST_F(NodeTest, WithoutASecretOnlyUnauthenticatedPeersAreAllowed) {
 
 TEST_F(NodeTest, AWeakSecretNeedsLeave) {
   auto weak = settings("a");
-  weak.formation_secret.text = kWeakSecret;
+  weak.formation_secret = Secret(kWeakSecret);
   EXPECT_EQ(try_start(weak).error().code, Code::weak_secret);
   weak.allow_weak_secret = true;
   EXPECT_TRUE(try_start(weak));
@@ -129,7 +129,7 @@ TEST_F(NodeTest, IdentityIsPerDeviceUnlessLegacyIsAskedFor) {
   const auto second = start(settings("b")).info().endpoint_id;
   EXPECT_NE(first, second);
   auto legacy = settings("node-a");
-  legacy.formation_secret.text = kWeakSecret;
+  legacy.formation_secret = Secret(kWeakSecret);
   legacy.allow_weak_secret = true;
   legacy.legacy_identity = true;
   EXPECT_EQ(start(std::move(legacy)).info().endpoint_id.to_string(),
@@ -235,7 +235,7 @@ TEST_F(NodeTest, AnotherFileAnotherSecret) {
     return path;
   };
   auto from_file = settings("a");
-  from_file.formation_secret.text.clear();
+  from_file.formation_secret = {};
   from_file.formation_secret_file = write("secret", kOtherSecret, 0600);
   const auto secret = load_formation_secret(from_file);
   const auto expected =
@@ -247,7 +247,7 @@ TEST_F(NodeTest, AnotherFileAnotherSecret) {
   EXPECT_EQ(load_formation_secret(from_file).error().code, Code::bad_key_file);
   from_file.formation_secret_file = write("huge", std::string(5000, 'A'), 0600);
   EXPECT_EQ(load_formation_secret(from_file).error().code, Code::bad_key_file);
-  from_file.formation_secret.text = kSecret;
+  from_file.formation_secret = Secret(kSecret);
   EXPECT_EQ(load_formation_secret(from_file).error().code, Code::bad_setting);
 }
 

@@ -143,9 +143,33 @@ TEST(Settings, PeersAreReadFromAllSources) {
 TEST(Settings, AnInterfaceOffLoopbackIsRefused) {
   EXPECT_FALSE(load({"--api", "0.0.0.0:8081"}));
   EXPECT_FALSE(load({"--api", "192.0.2.1:8081"}));
-  EXPECT_FALSE(load({"--api", "localhost:8081"}));  // a name may be anything
+  EXPECT_FALSE(load({"--api", "elsewhere:8081"}));  // a name may be anything
   EXPECT_TRUE(load({"--api", "[::1]:8081"}));
   EXPECT_TRUE(load({"--api", "127.9.9.9:8081"}));
+}
+
+TEST(Settings, ASecretLeavesTheEnvironmentAndTheTextsItCameIn) {
+  setenv("PEAT_FORMATION_SECRET", "a secret of this process", 1);
+  const std::string_view in_place = getenv("PEAT_FORMATION_SECRET");
+  auto layer = read_environment(process_environment());
+  ASSERT_TRUE(layer);
+  const auto loaded = resolve_settings({}, *layer, {}, process_environment());
+  ASSERT_TRUE(loaded);
+  EXPECT_EQ(loaded->settings.formation_secret.text(), "a secret of this process");
+  forget_secret_variables();
+  EXPECT_EQ(getenv("PEAT_FORMATION_SECRET"), nullptr);
+  EXPECT_EQ(in_place, std::string(in_place.size(), '\0'));
+  wipe_secrets(*layer);
+  EXPECT_FALSE(layer->contains("formation_secret"));
+}
+
+TEST(Settings, TheInterfaceMayBeCalledLocalhost) {
+  const RawLayer flags{{"api", {{"localhost:8099"}, "flag --api"}}};
+  const auto loaded = resolve_settings(flags, {}, {}, process_environment());
+  ASSERT_TRUE(loaded);
+  EXPECT_EQ(loaded->settings.api.to_string(), "127.0.0.1:8099");
+  const RawLayer elsewhere{{"api", {{"example.org:8099"}, "flag --api"}}};
+  EXPECT_FALSE(resolve_settings(elsewhere, {}, {}, process_environment()));
 }
 
 TEST(Settings, WhatIsPrintedReadsBackAndHidesSecrets) {
