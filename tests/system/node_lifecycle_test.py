@@ -12,7 +12,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
-from lab import BIN, SECRET, LabTest  # noqa: E402
+from lab import BIN, SECRET, LabTest, wait_for  # noqa: E402
 
 
 class Start(LabTest):
@@ -169,6 +169,29 @@ class Running(LabTest):
             self.assertEqual(manager.recv(100), b"READY=1")
             a.stop()
             self.assertEqual(manager.recv(100), b"STOPPING=1")
+
+    @unittest.skipUnless("PEAT_SLOW_LOOKUP" in os.environ, "needs the library that ctest names")
+    def test_a_look_up_that_hangs_does_not_delay_a_stop(self):
+        b = self.lab.daemon("b")
+        a = self.lab.daemon("a", peers=[f"{b.id}@slow.invalid:4000"],
+                            env={"LD_PRELOAD": os.environ["PEAT_SLOW_LOOKUP"]})
+        wait_for(lambda: "looking up" in a.log(), "the look-up")
+        a.process.send_signal(signal.SIGTERM)
+        self.assertEqual(a.process.wait(30), 0)  # the look-up takes 60 s
+        self.assertIn("stopped", a.log())
+
+    @unittest.skipUnless(os.geteuid() == 0, "a daemon's /proc files are root's")
+    def test_the_secret_leaves_the_environment(self):
+        process = subprocess.Popen(
+            [BIN / "peat-mesh-node", "--data-dir", self.lab.path / "x", "--bind", "127.0.0.1:0",
+             "--api", "localhost:0"], env=os.environ | {"PEAT_FORMATION_SECRET": SECRET},
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        process.stdout.readline()
+        environment = pathlib.Path(f"/proc/{process.pid}/environ").read_bytes()
+        process.terminate()
+        self.assertEqual(process.wait(30), 0)
+        process.stdout.close()
+        self.assertNotIn(SECRET.encode(), environment)
 
     def test_sigterm_lets_a_request_finish_and_ends_event_streams(self):
         a = self.lab.daemon("a")
