@@ -38,6 +38,16 @@ void append_peer(std::string& out, const node::PeerInfo& peer) {
   object.number("refused", peer.refused);
   object.number("poison", peer.poison);
   object.text("last_error", peer.last_error);
+  object.member("faults");
+  JsonArray faults(out);
+  for (const auto& fault : peer.faults) {
+    faults.element();
+    JsonObject entry(out);
+    entry.text("key", fault.key);
+    entry.text("reason", fault.reason);
+    entry.close();
+  }
+  faults.close();
   object.close();
 }
 

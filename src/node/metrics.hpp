@@ -22,6 +22,7 @@ struct MetricSource {
   std::uint64_t quarantined = 0;
   std::uint64_t cache_bytes = 0;
   std::uint64_t events = 0;
+  std::uint64_t handshakes_failed = 0;
   store::StoreStats store;
   net::EndpointStats net;
   sync::ChannelManagerStats channels;

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <malloc.h>
 #include <set>
 
 #include "net/quic_endpoint.hpp"
 #include "node/identity.hpp"
+#include "node/log_limiter.hpp"
 #include "node/metrics.hpp"
 #include "node/peer_book.hpp"
 #include "store/document_store.hpp"
@@ -20,6 +22,7 @@ namespace peat::node {
 namespace {
 
 constexpr std::uint64_t kCloseShutdown = 0;
+constexpr std::size_t kSubjectBytes = 160;  // of a line that is said rarely
 // After this long without a change, memory that a burst of changes left behind is given back.
 constexpr Duration kTrimAfter = std::chrono::seconds(2);
 
@@ -77,8 +80,12 @@ class NodeImpl final : public Node {
   void acknowledge(Result<sync::WriteResult> result, WriteDone done);
   void on_change(const store::ChangeEvent& change);
   void on_peer(const EndpointId& peer, bool connected);
+  void on_refused(const sync::RefusedPeer& refused);
+  void on_fault(const EndpointId& peer, const sync::DocumentFault& fault);
+  // At most one line per subject in ten seconds.
+  void say_rarely(LogLevel level, std::string_view subject, std::string message);
   Status dial(const PeerSetting& peer);
-  void drop(const EndpointId& peer);
+  bool drop(const EndpointId& peer);  // false: nobody knew it
   void save_peers(Done done);
   Result<std::vector<Event>> read_feed(std::uint64_t after, std::size_t limit) const;
   void trim_when_quiet();
@@ -102,6 +109,8 @@ class NodeImpl final : public Node {
   std::unique_ptr<sync::SyncChannelManager> channels_;
   std::unique_ptr<sync::Coordinator> coordinator_;
   std::set<EndpointId> connected_;
+  LogLimiter limiter_;
+  std::uint64_t handshakes_failed_ = 0;
   std::string store_error_;        // of the last commit, if it failed
   std::string_view local_action_;  // what the local write under way is called
   std::uint64_t observer_ = 0;
@@ -127,6 +136,10 @@ Status NodeImpl::open_store() {
   sync::Documents::Options options;
   options.node_id = settings_.node_id;
   options.limits = limits_;
+  options.on_quarantine = [this](std::string_view key, std::string_view reason) {
+    say_rarely(LogLevel::warn, fmt::format("quarantine {}", key),
+               fmt::format("document cannot be read key={} reason=\"{}\"", key, reason));
+  };
   PEAT_TRY(documents_, sync::Documents::open(*store_, executor_, std::move(options)));
   events_ = std::make_unique<EventLog>(
       limits_.events_kept, store_->last_seq(),
@@ -172,6 +185,7 @@ Status NodeImpl::open_sync(const std::optional<crypto::SecretBytes>& secret) {
   }
   options.allow_unauthenticated_peers = settings_.allow_unauthenticated_peers;
   options.native = settings_.native_protocol;
+  options.on_refused = [this](const auto& refused) { on_refused(refused); };
   connector_ = sync::Connector::create(*endpoint_, executor_, random_, limits_, std::move(options));
   channels_ = sync::SyncChannelManager::create(*connector_, executor_, random_, limits_,
                                                channel_options(settings_));
@@ -181,6 +195,7 @@ Status NodeImpl::open_sync(const std::optional<crypto::SecretBytes>& secret) {
   coordinator.on_peer = [this](const EndpointId& peer, bool connected) {
     on_peer(peer, connected);
   };
+  coordinator.on_fault = [this](const auto& peer, const auto& fault) { on_fault(peer, fault); };
   PEAT_TRY(coordinator_,
            sync::Coordinator::create(*documents_, *channels_, executor_, std::move(coordinator)));
   connector_->start();
@@ -315,6 +330,9 @@ std::vector<PeerInfo> NodeImpl::peers() const {
       peer.documents_received = session->documents_received;
       peer.refused = session->refused;
       peer.poison = session->poison;
+      for (auto& fault : session->faults) {
+        peer.faults.push_back({fault.key, fault.error.message});
+      }
     }
     list.push_back(std::move(peer));
   }
@@ -329,9 +347,12 @@ Status NodeImpl::dial(const PeerSetting& peer) {
   return {};
 }
 
-void NodeImpl::drop(const EndpointId& peer) {
+bool NodeImpl::drop(const EndpointId& peer) {
+  const bool has_channel = channels_->find_channel(peer) != nullptr;
   channels_->remove_channel(peer);
-  connector_->remove_peer(peer);
+  const bool known = connector_->remove_peer(peer);
+  coordinator_->forget(peer);
+  return known || has_channel;
 }
 
 void NodeImpl::add_peer(const PeerSetting& peer, Done done) {
@@ -346,9 +367,10 @@ void NodeImpl::add_peer(const PeerSetting& peer, Done done) {
 }
 
 void NodeImpl::remove_peer(const EndpointId& peer, Done done) {
-  const bool known = book_.remove(peer) || channels_->find_channel(peer) != nullptr;
-  if (!known) return done(fail(Code::not_found, "peer not found: " + peer.to_string()));
-  drop(peer);
+  const bool in_book = book_.remove(peer);
+  if (!drop(peer) && !in_book) {
+    return done(fail(Code::not_found, "peer not found: " + peer.to_string()));
+  }
   say(LogLevel::info, fmt::format("peer removed peer={}", peer.short_form()));
   save_peers(std::move(done));
 }
@@ -414,6 +436,35 @@ void NodeImpl::on_peer(const EndpointId& peer, bool connected) {
   events_->publish(std::move(event));
 }
 
+void NodeImpl::say_rarely(LogLevel level, std::string_view subject, std::string message) {
+  const auto left_out = limiter_.admit(subject.substr(0, kSubjectBytes), executor_.now().mono);
+  if (!left_out) return;
+  // Keys and reasons are a stranger's bytes: one line, and no commands to a terminal.
+  std::ranges::replace_if(message, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  if (*left_out > 0) message += fmt::format(" left_out={}", *left_out);
+  say(level, message);
+}
+
+void NodeImpl::on_refused(const sync::RefusedPeer& refused) {
+  if (refused.answered) ++handshakes_failed_;
+  // Anybody can have many ids: strangers of one host are one subject.
+  const auto subject = refused.configured ? refused.id.to_string()
+                                          : refused.address.substr(0, refused.address.rfind(':'));
+  say_rarely(refused.answered ? LogLevel::warn : LogLevel::info, subject,
+             fmt::format("{} peer={} endpoint_id={} address={} reason=\"{}\"",
+                         !refused.answered ? "peer unreachable"
+                         : refused.dialled ? "dial failed"
+                                           : "peer refused",
+                         refused.id.short_form(), refused.id.to_string(), refused.address,
+                         refused.error.message));
+}
+
+void NodeImpl::on_fault(const EndpointId& peer, const sync::DocumentFault& fault) {
+  say_rarely(LogLevel::warn, fmt::format("fault {} {}", peer.to_string(), fault.key),
+             fmt::format("document skipped peer={} key={} reason=\"{}\"", peer.short_form(),
+                         fault.key, fault.error.message));
+}
+
 Result<std::vector<Event>> NodeImpl::read_feed(std::uint64_t after, std::size_t limit) const {
   PEAT_TRY(auto rows, store_->feed(after, limit));
   std::vector<Event> events;
@@ -445,6 +496,7 @@ std::string NodeImpl::metrics(const HttpCounters& http) const {
   source.quarantined = documents_->quarantined().size();
   source.cache_bytes = documents_->cached_bytes();
   source.events = events_->published();
+  source.handshakes_failed = handshakes_failed_;
   source.store = store_->stats();
   source.net = endpoint_->stats();
   source.channels = channels_->stats();

@@ -32,6 +32,11 @@ struct NodeInfo {
   std::uint64_t durable_seq = 0;  // newest position that is on the disk
 };
 
+struct PeerFault {
+  std::string key;  // of the document; empty: not of one
+  std::string reason;
+};
+
 struct PeerInfo {
   EndpointId id;
   std::string address;    // configured or last seen
@@ -52,6 +57,7 @@ struct PeerInfo {
   std::uint64_t refused = 0;  // documents of the peer held back by our tombstones
   std::uint64_t poison = 0;   // documents of the peer skipped for an error of theirs
   std::string last_error;
+  std::vector<PeerFault> faults;  // the last sync_faults of `poison`
 };
 
 // What the HTTP server counts.

@@ -94,6 +94,15 @@ TEST_F(NodeTest, NodesOfOneFormationMeetAndAnotherSecretOrNameKeepsApart) {
   auto other_secret = settings("c");
   other_secret.formation_secret = Secret(kOtherSecret);
   EXPECT_FALSE(meet(std::move(other_secret), settings("d")).connected);
+  // Neither goes unnoticed, and neither fills the log.
+  const auto in_log = [&](std::string_view text) { return log_.find(text) != std::string::npos; };
+  EXPECT_TRUE(
+      run_until([&] { return in_log("dial failed peer=") && in_log("peer refused peer="); }));
+  EXPECT_TRUE(in_log("reason=\"the formation secret or id differs, or somebody sits between"));
+  EXPECT_EQ(log_.find("dial failed peer="), log_.rfind("dial failed peer="));
+  const auto metrics = nodes_[2]->metrics({});
+  EXPECT_NE(metrics.find("\npeat_handshakes_failed_total "), std::string::npos);
+  EXPECT_EQ(metrics.find("\npeat_handshakes_failed_total 0"), std::string::npos) << metrics;
   auto other_name = settings("e");
   other_name.formation_id = "other";
   EXPECT_FALSE(meet(std::move(other_name), settings("f")).connected);
