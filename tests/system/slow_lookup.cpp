@@ -3,7 +3,8 @@
 
 #include <unistd.h>
 
-extern "C" int getaddrinfo(const char*, const char*, const addrinfo*, addrinfo**) {
+extern "C" [[gnu::visibility("default")]] int getaddrinfo(const char*, const char*, const addrinfo*,
+                                                          addrinfo**) {
   constexpr char kText[] = "looking up\n";
   [[maybe_unused]] const auto written = write(STDERR_FILENO, kText, sizeof kText - 1);
   sleep(60);
