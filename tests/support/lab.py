@@ -69,7 +69,9 @@ class Daemon:
     def start(self):
         command = [BIN / "peat-mesh-node", "--node-id", self.name, "--data-dir", self.data,
                    "--bind", f"127.0.0.1:{self.port}", "--api", "127.0.0.1:0",
-                   "--formation-secret-file", self.lab.secret_file, "--log-level", "debug"]
+                   "--formation-secret-file", self.lab.secret_file]
+        if "--log-level" not in self.arguments:
+            command += ["--log-level", "debug"]
         for peer in self.peers:
             command += ["--peer", peer]
         command += self.arguments
