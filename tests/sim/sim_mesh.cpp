@@ -173,7 +173,8 @@ void Mesh::something_happens() {
   const auto now = world_.now().mono;
   switch (world_.below(24)) {
     case 0:
-      if (!to_delete_.empty()) erase(node, *to_delete_.begin());
+      // A copy: erase takes the key out of the set it would otherwise refer to.
+      if (!to_delete_.empty()) erase(node, std::string(*to_delete_.begin()));
       break;
     case 1: {
       const auto index = world_.below(links_.size());
