@@ -131,7 +131,8 @@ class CoordinatorImpl final : public Coordinator {
   // The session is in the middle of hearing of it: later.
   void release(const EndpointId& peer, std::uint64_t number) {
     executor_.post([this, alive = std::weak_ptr(alive_), peer, number] {
-      const auto found = alive.expired() ? numbers_.end() : numbers_.find(peer);
+      if (alive.expired()) return;
+      const auto found = numbers_.find(peer);
       if (found != numbers_.end() && found->second == number) end(peer);
     });
   }
