@@ -8,7 +8,7 @@
 
 namespace peat {
 
-using Bytes = std::vector<std::uint8_t>;        // owned
+using Bytes = std::vector<std::uint8_t>;         // owned
 using ByteView = std::span<const std::uint8_t>;  // borrowed; valid as long as its owner says
 
 // The UTF-8 text of `view`, unchecked and not copied.

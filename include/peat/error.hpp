@@ -62,10 +62,10 @@ PEAT_API const CodeInfo& info(Code code);
 }  // namespace peat
 
 // Returns the error of `expr` from the calling function, or goes on.
-#define PEAT_TRY_VOID(expr)                                                        \
-  do {                                                                             \
-    if (auto peat_status_ = (expr); !peat_status_) [[unlikely]]                    \
-      return std::unexpected(std::move(peat_status_).error());                     \
+#define PEAT_TRY_VOID(expr)                                     \
+  do {                                                          \
+    if (auto peat_status_ = (expr); !peat_status_) [[unlikely]] \
+      return std::unexpected(std::move(peat_status_).error());  \
   } while (false)
 
 #define PEAT_CONCAT_INNER(a, b) a##b
@@ -73,7 +73,8 @@ PEAT_API const CodeInfo& info(Code code);
 
 // PEAT_TRY(auto x, f()): declares x from the value of f(), or returns f()'s error.
 #define PEAT_TRY(decl, expr) PEAT_TRY_IMPL(PEAT_CONCAT(peat_result_, __LINE__), decl, expr)
-#define PEAT_TRY_IMPL(tmp, decl, expr)                                 \
-  auto tmp = (expr);                                                   \
-  if (!tmp) [[unlikely]] return std::unexpected(std::move(tmp).error()); \
+#define PEAT_TRY_IMPL(tmp, decl, expr)              \
+  auto tmp = (expr);                                \
+  if (!tmp) [[unlikely]]                            \
+    return std::unexpected(std::move(tmp).error()); \
   decl = std::move(tmp).value()

@@ -23,7 +23,7 @@ struct EndpointId {
   friend auto operator<=>(const EndpointId&, const EndpointId&) = default;
 
   PEAT_API static Result<EndpointId> parse(std::string_view hex);
-  PEAT_API std::string to_string() const;  // 64 lower-case hex digits
+  PEAT_API std::string to_string() const;   // 64 lower-case hex digits
   PEAT_API std::string short_form() const;  // first 10 hex digits, for logs
 };
 

@@ -32,8 +32,8 @@ std::string to_hex(ByteView bytes) {
 
 Result<Bytes> from_hex(std::string_view text) {
   if (text.size() % 2 != 0) {
-    return fail(Code::malformed, "hex text has an odd number of digits: " +
-                                     std::to_string(text.size()));
+    return fail(Code::malformed,
+                "hex text has an odd number of digits: " + std::to_string(text.size()));
   }
   Bytes out;
   out.reserve(text.size() / 2);
@@ -41,8 +41,8 @@ Result<Bytes> from_hex(std::string_view text) {
     const int high = hex_value(text[i]);
     const int low = hex_value(text[i + 1]);
     if (high < 0 || low < 0) {
-      return fail(Code::malformed, "no hex digit at position " +
-                                       std::to_string(high < 0 ? i : i + 1));
+      return fail(Code::malformed,
+                  "no hex digit at position " + std::to_string(high < 0 ? i : i + 1));
     }
     out.push_back(static_cast<std::uint8_t>(high << 4 | low));
   }

@@ -10,8 +10,8 @@
 
 namespace peat {
 
-std::string to_hex(ByteView bytes);                // lower case
-Result<Bytes> from_hex(std::string_view text);     // either case; even length
+std::string to_hex(ByteView bytes);             // lower case
+Result<Bytes> from_hex(std::string_view text);  // either case; even length
 
 std::string to_base64(ByteView bytes);             // standard alphabet, padded
 Result<Bytes> from_base64(std::string_view text);  // strict; surrounding white space is trimmed

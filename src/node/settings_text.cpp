@@ -147,9 +147,7 @@ std::vector<std::string> show_value(const Peers& value) {
   return texts;
 }
 
-std::vector<std::string> show_value(const Secret& value) {
-  return {value.empty() ? "" : "***"};
-}
+std::vector<std::string> show_value(const Secret& value) { return {value.empty() ? "" : "***"}; }
 std::vector<std::string> show_value(bool value) { return {value ? "true" : "false"}; }
 std::vector<std::string> show_value(std::uint32_t value) { return {std::to_string(value)}; }
 

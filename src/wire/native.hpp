@@ -1,10 +1,11 @@
 // The native dialect (ALPN peat/sync/2): what our own nodes say to each other.
 //
-// After the formation handshake the dialler opens one bidirectional stream; frames follow each other
-// in both directions of it, and the first of each side is its hello (docs/protocol.md). A frame
-// names its length first, so that what a later version adds is passed over by an earlier one; what
-// must not be passed over is announced as a required feature in the hello. Integers are big-endian,
-// lengths and counts QUIC varints. Bytes after the last known field of a body are ignored.
+// After the formation handshake the dialler opens one bidirectional stream; frames follow each
+// other in both directions of it, and the first of each side is its hello (docs/protocol.md). A
+// frame names its length first, so that what a later version adds is passed over by an earlier one;
+// what must not be passed over is announced as a required feature in the hello. Integers are
+// big-endian, lengths and counts QUIC varints. Bytes after the last known field of a body are
+// ignored.
 //
 //   stream := frame*
 //   frame  := varint length, u8 type, body of that length

@@ -1,8 +1,8 @@
 // Reads on the loop go on while the pool commits: at every moment the loop sees all it has written.
 #include <gtest/gtest.h>
 
-#include "store_fixture.hpp"
 #include "loop_executor.hpp"
+#include "store_fixture.hpp"
 #include "store_workload.hpp"
 
 namespace peat::test {
