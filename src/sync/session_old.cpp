@@ -23,7 +23,7 @@ OldSession::OldSession(SyncChannel& channel, const SessionContext& context,
       peer_(channel.peer_id()),
       start_(store_.last_seq()),
       urgent_(std::min(context.limits.sync_urgent_keys, context.limits.sync_states / 4)),
-      wanted_(context.limits.sync_states / 4),
+      wanted_(context.limits.wire_batch_entries),  // all that one batch can announce
       replies_(context.limits.sync_states / 4),
       states_(context.limits.sync_states),
       known_(context.limits.sync_known_heads),

@@ -115,6 +115,13 @@ class ReferencePeer(LabTest):
         self.assertEqual(ours.heads("contact_reports", "r999"),
                          ref.heads("contact_reports", "r999"))
 
+    def test_ten_thousand_documents_announced_in_one_batch(self):
+        """More than the sync states and answers that are kept for a peer: none is left out."""
+        ours, ref = self.pair()
+        ref.run("fill", prefix="alerts:r", count=10000, bytes=100)
+        ref.run("sync_batch", prefix="alerts:")
+        wait_for(lambda: ours.total("alerts") == 10000, "10,000 documents of theirs", 150, 0.2)
+
     def test_what_exists_before_the_connection_crosses_it(self):
         ref = self.lab.refpeer("ref")
         ref.put("commands", "from-ref", {"v": 1})
