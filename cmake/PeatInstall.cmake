@@ -11,6 +11,7 @@ find_package(fmt REQUIRED)
 pkg_check_modules(nettle REQUIRED IMPORTED_TARGET nettle)
 pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate)
 pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(libcrypto REQUIRED IMPORTED_TARGET libcrypto)
 pkg_check_modules(lmdb REQUIRED IMPORTED_TARGET lmdb)
 pkg_check_modules(ngtcp2 REQUIRED IMPORTED_TARGET
   libngtcp2>=0.12.1 libngtcp2_crypto_gnutls gnutls>=3.7.2)
@@ -43,8 +44,8 @@ if(BUILD_SHARED_LIBS)
   list(PREPEND mesh_modules base)
 endif()
 peat_library(mesh MODULES ${mesh_modules}
-  LIBS PkgConfig::nettle PkgConfig::libdeflate PkgConfig::sodium PkgConfig::lmdb PkgConfig::ngtcp2
-       fmt::fmt Threads::Threads)
+  LIBS PkgConfig::nettle PkgConfig::libdeflate PkgConfig::sodium PkgConfig::libcrypto
+       PkgConfig::lmdb PkgConfig::ngtcp2 fmt::fmt Threads::Threads)
 target_link_libraries(peat-mesh PUBLIC peat-automerge)
 
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/peat DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

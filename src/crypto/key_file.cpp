@@ -1,143 +1,26 @@
 #include "crypto/key_file.hpp"
 
-#include <sys/stat.h>
-#include <system_error>
-
-#include <array>
-#include <cerrno>
-#include <cstdio>
-#include <fcntl.h>
-#include <string>
-#include <unistd.h>
-#include <utility>
-
-#include "base/encoding.hpp"
+#include "crypto/secret_file.hpp"
 
 namespace peat::crypto {
 
 namespace {
 
-class File {
- public:
-  explicit File(int fd) : fd_(fd) {}
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int fd() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
-
-std::unexpected<Error> system_error(std::string_view doing, const std::string& path, int error) {
-  return fail(Code::io_error, "cannot " + std::string(doing) + " " + path + ": " +
-                                  std::generic_category().message(error));
-}
-
-std::unexpected<Error> bad(const std::string& path, std::string_view why) {
-  return fail(Code::bad_key_file, "key file " + path + " " + std::string(why));
-}
-
-Status check(int fd, const std::string& path) {
-  struct stat info{};
-  if (::fstat(fd, &info) != 0) return system_error("inspect", path, errno);
-  if (!S_ISREG(info.st_mode)) return bad(path, "is not a regular file");
-  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    return bad(path, "is open to group or others; run: chmod 600 " + path);
-  }
-  if (info.st_size != static_cast<off_t>(kSeedBytes)) {
-    return bad(path, "has " + std::to_string(info.st_size) +
-                         " bytes; a key is exactly 32 raw bytes. Restore it from a backup, or "
-                         "move it away to get a new identity");
-  }
-  return {};
-}
-
-Status read_exactly(int fd, std::span<std::uint8_t> out, const std::string& path) {
-  while (!out.empty()) {
-    const auto n = ::read(fd, out.data(), out.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return system_error("read", path, errno);
-    if (n == 0) return bad(path, "became shorter while it was read");
-    out = out.subspan(static_cast<std::size_t>(n));
-  }
-  return {};
-}
-
-Status write_and_flush(int fd, ByteView data, const std::string& path) {
-  while (!data.empty()) {
-    const auto n = ::write(fd, data.data(), data.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return system_error("write", path, errno);
-    data = data.subspan(static_cast<std::size_t>(n));
-  }
-  if (::fsync(fd) != 0) return system_error("flush", path, errno);
-  return {};
-}
-
-std::string directory_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-Status flush_directory(const std::string& path) {
-  const auto directory = directory_of(path);
-  const File handle(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!handle) return system_error("open", directory, errno);
-  if (::fsync(handle.fd()) != 0) return system_error("flush", directory, errno);
-  return {};
-}
-
-// Gives the finished temporary file its name, which must be free.
-Status publish(const std::string& temporary, const std::string& path) {
-  if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) {
-    return flush_directory(path);
-  }
-  if (errno == EEXIST) return bad(path, "exists already; it is not replaced");
-  if (errno != EINVAL && errno != ENOSYS) return system_error("create", path, errno);
-  // A file system without that flag (NFS, for one): a hard link refuses a taken name as well.
-  if (::link(temporary.c_str(), path.c_str()) != 0) {
-    if (errno == EEXIST) return bad(path, "exists already; it is not replaced");
-    return system_error("create", path, errno);
-  }
-  ::unlink(temporary.c_str());
-  return flush_directory(path);
-}
+constexpr std::string_view kWhat = "key file";
+constexpr SecretFileRules kRules{
+    kWhat, kSeedBytes, kSeedBytes,
+    "a key is exactly 32 raw bytes. Restore it from a backup, or move it away to get a new "
+    "identity"};
 
 }  // namespace
 
 Result<SecretKey> load_key_file(const std::string& path) {
-  // O_NONBLOCK: a FIFO under this name must not hold up the start.
-  const File file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-  if (!file) {
-    if (errno == ENOENT) return fail(Code::not_found, "there is no key file " + path);
-    if (errno == ELOOP) return bad(path, "is a symbolic link; name the file itself");
-    return system_error("open", path, errno);
-  }
-  PEAT_TRY_VOID(check(file.fd(), path));
-  SecretBytes seed(kSeedBytes);
-  PEAT_TRY_VOID(read_exactly(file.fd(), seed.mutable_view(), path));
+  PEAT_TRY(const auto seed, read_secret_file(path, kRules));
   return SecretKey::from_seed(seed.view().first<kSeedBytes>());
 }
 
 Status create_key_file(const std::string& path, const SecretKey& key, Random& random) {
-  std::array<std::uint8_t, 8> suffix;
-  random.fill(suffix);
-  const auto temporary = path + ".new-" + to_hex(suffix);
-  Status status;
-  {
-    const File file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                           S_IRUSR | S_IWUSR));
-    if (!file) return system_error("create", temporary, errno);
-    status = write_and_flush(file.fd(), key.seed(), temporary);
-  }
-  if (status) status = publish(temporary, path);
-  if (!status) ::unlink(temporary.c_str());
-  return status;
+  return write_secret_file(path, key.seed(), Existing::refuse, random, kWhat);
 }
 
 Result<SecretKey> load_or_create_key_file(const std::string& path, Random& random) {
