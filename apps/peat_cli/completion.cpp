@@ -40,7 +40,8 @@ _peat() {{
 {1}    *) words="{0}{2}" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
-  if [[ $current != -* && ($command == import || $command == export || $command == put) ]]; then
+  if [[ $current != -* && ($command == import || $command == export || $command == put ||
+        $command == automerge) ]]; then
     COMPREPLY+=($(compgen -f -- "$current"))
   fi
 }}

@@ -7,6 +7,7 @@
 
 #include "node/version.hpp"
 #include "peat_cli/commands.hpp"
+#include "peat_cli/commands_automerge.hpp"
 #include "peat_cli/completion.hpp"
 
 namespace {
@@ -203,6 +204,8 @@ int main(int argc, char** argv) {
   add_node_commands(app, arguments, exit_code);
   add_document_commands(app, arguments, exit_code);
   add_bulk_commands(app, arguments, exit_code);
+  peat::cli::add_automerge_commands(app, exit_code,
+                                    [&arguments] { return session_of(arguments).mode; });
   auto* completion =
       add_command(app, exit_code, "completion", "Print a completion script for a shell.",
                   "  peat completion bash > ~/.local/share/bash-completion/"

@@ -1,0 +1,131 @@
+"""`peat automerge …` on files that the reference implementation wrote."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+from lab import BIN  # noqa: E402
+
+FILES = pathlib.Path(__file__).resolve().parents[2] / "fuzz/corpus/automerge_load"
+
+
+class AutomergeFiles(unittest.TestCase):
+    def peat(self, *arguments, stdin=b""):
+        return subprocess.run([BIN / "peat", "automerge", *map(str, arguments)], input=stdin,
+                              capture_output=True, timeout=60)
+
+    def good(self, *arguments, **kwargs):
+        done = self.peat(*arguments, **kwargs)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        return done.stdout
+
+    def folder(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        return pathlib.Path(folder.name)
+
+    def test_inspect_shows_chunks_columns_and_heads(self):
+        path = FILES / "everything-raw"
+        report = json.loads(self.good("inspect", path, "--json"))
+        self.assertEqual(report["bytes"], path.stat().st_size)
+        chunk, = report["chunks"]
+        self.assertEqual((chunk["kind"], chunk["offset"], chunk["bytes"]),
+                         ("document", 0, report["bytes"]))
+        self.assertTrue(chunk["checksum_good"])
+        self.assertEqual(chunk["heads"], report["document"]["heads"])
+        self.assertEqual(chunk["change_count"], report["document"]["changes"])
+        columns = chunk["change_columns"] + chunk["op_columns"]
+        end = columns[0]["offset"]
+        for column in columns:
+            self.assertEqual(column["offset"], end)
+            self.assertNotEqual(column["name"], "unknown")
+            end += column["stored_bytes"]
+        self.assertEqual(end + len(chunk["heads"]), report["bytes"])
+
+    def test_the_table_names_what_the_json_names(self):
+        path = FILES / "everything-deflated"
+        report = json.loads(self.good("inspect", path, "--json", "--changes", "--ops"))
+        table = self.good("--output", "table", "inspect", path, "--changes", "--ops").decode()
+        chunk = report["chunks"][0]
+        for head in report["document"]["heads"]:
+            self.assertIn(head, table)
+        for change in chunk["changes"]:
+            self.assertIn(change["hash"], table)
+        self.assertEqual(len(chunk["operations"]), chunk["rows"])
+        for words in ("key text", "successor counter", "deflated", "good", "make list", "counter"):
+            self.assertIn(words, table)
+
+    def test_a_document_and_its_changes_are_the_same_document(self):
+        whole = json.loads(self.good("inspect", FILES / "conflicts-raw", "--json"))["document"]
+        parts = json.loads(self.good("inspect", FILES / "conflicts-compressed", "--json"))
+        self.assertEqual(parts["document"], whole)
+        self.assertEqual({c["kind"] for c in parts["chunks"]}, {"compressed change"})
+
+    def test_verify_tells_good_files_from_damaged_ones(self):
+        good = FILES / "nested-deflated"
+        self.assertIn(b"good", self.good("verify", good))
+        bad = self.folder() / "bad"
+        data = bytearray(good.read_bytes())
+        data[-5] ^= 0xff
+        bad.write_bytes(data)
+        done = self.peat("verify", good, bad)
+        self.assertEqual(done.returncode, 4)
+        self.assertIn(b"good", done.stdout)
+        self.assertIn(b"checksum", done.stderr)
+        self.assertIn(str(bad).encode(), done.stderr)
+
+    def test_a_damaged_file_is_still_shown(self):
+        data = bytearray((FILES / "conflicts-changes").read_bytes())
+        data[20] ^= 0xff
+        done = self.peat("inspect", "-", "--json", stdin=bytes(data))
+        self.assertEqual(done.returncode, 4)
+        report = json.loads(done.stdout)
+        self.assertNotIn("document", report)
+        self.assertIn("fault", report["chunks"][0])
+        self.assertNotIn("fault", report["chunks"][1])
+
+    def test_json_is_the_document(self):
+        shown = json.loads(self.good("json", FILES / "scalars-deflated"))
+        self.assertEqual(shown["s3"], -5)
+        self.assertEqual(shown["s6"], "hé🚀")
+
+    def test_merge_brings_files_together_in_one(self):
+        folder = self.folder()
+        out = folder / "both"
+        self.good("merge", FILES / "text-raw", FILES / "conflicts-deflated", "--out", out)
+        merged = json.loads(self.good("json", out))
+        for name in ("text-raw", "conflicts-deflated"):
+            for key, value in json.loads(self.good("json", FILES / name)).items():
+                self.assertEqual(merged[key], value)
+        self.assertEqual(self.good("merge", out, FILES / "text-raw"), out.read_bytes())
+        self.assertEqual(list(folder.iterdir()), [out])
+
+    def test_text_is_printed_by_its_path(self):
+        text = self.good("text", FILES / "text-raw").decode()
+        self.assertEqual(text, json.loads(self.good("json", FILES / "text-raw"))["note"])
+        self.assertEqual(self.good("text", FILES / "everything-raw", "note").decode(), text)
+        done = self.peat("text", FILES / "text-raw", "elsewhere")
+        self.assertEqual(done.returncode, 4)
+        self.assertIn(b"note", done.stderr)
+
+    def test_every_command_has_help_with_examples(self):
+        for command in ("inspect", "verify", "json", "merge", "text"):
+            self.assertIn(b"Examples:", self.good(command, "--help"))
+
+    def test_what_cannot_be_read_or_written_is_named(self):
+        for command in (("inspect",), ("verify",), ("json",), ("text",), ("merge",)):
+            done = self.peat(*command, "/nonexistent")
+            self.assertEqual(done.returncode, 4, command)
+            self.assertIn(b"/nonexistent", done.stderr)
+        done = self.peat("merge", FILES / "text-raw", "--out", "/nonexistent/x")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(b"/nonexistent/x", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
