@@ -168,7 +168,7 @@ Status verify_operations(const ChangeView& change, const LoadLimits& limits) {
     return compare_bytes(change.actor_at(a.actor()), change.actor_at(b.actor())) < 0;
   };
   while (reader.next(op, id)) {
-    links += op.links.size();
+    links += std::uint64_t{op.links.size()} * op.count;
     if (links > limits.ops) {
       return fail(Code::limit_exceeded,
                   "a change replaces more than " + std::to_string(limits.ops) + " operations");
@@ -179,7 +179,7 @@ Status verify_operations(const ChangeView& change, const LoadLimits& limits) {
                                              ": predecessors are not in ascending order");
       }
     }
-    writer.append(op);
+    writer.append(op, id);
   }
   PEAT_TRY_VOID(reader.finish());
   if (const auto i = reader.unreferenced_actor(); i != 0) {

@@ -61,25 +61,34 @@ std::unexpected<Error> Input::error(std::string_view what) const {
   return fail(code_, std::move(text));
 }
 
+void BooleanDecoder::load() {
+  do {
+    if (in_.done()) {
+      in_.fail_with("ends too early");
+      return;
+    }
+    left_ = in_.uleb();
+    value_ = !value_;
+    if (left_ == 0 && (!first_ || in_.done())) {
+      in_.fail_with("holds an empty run", Code::not_canonical);
+      return;
+    }
+    first_ = false;
+  } while (left_ == 0);
+}
+
 bool BooleanDecoder::next() {
-  if (left_ == 0) {
-    if (!present_) return false;
-    do {
-      if (in_.done()) {
-        in_.fail_with("ends too early");
-        return false;
-      }
-      left_ = in_.uleb();
-      value_ = !value_;
-      if (left_ == 0 && (!first_ || in_.done())) {
-        in_.fail_with("holds an empty run", Code::not_canonical);
-        return false;
-      }
-      first_ = false;
-    } while (left_ == 0);
-  }
+  if (!present_) return false;
+  if (left_ == 0) load();
+  if (left_ == 0) return false;
   --left_;
   return value_;
+}
+
+std::uint64_t BooleanDecoder::ahead(bool value) {
+  if (!present_) return value ? 0 : UINT64_MAX;
+  if (left_ == 0 && !in_.done()) load();
+  return value_ == value ? left_ : 0;
 }
 
 }  // namespace peat::automerge

@@ -52,26 +52,26 @@ class RleEncoder {
     count_ = 0;
     any_value_ = false;
   }
-  // Text values must stay where they are until finish().
-  void append(const Type& v) {
+  // `v` in `n` rows. Text values must stay where they are until finish().
+  void append(const Type& v, std::uint64_t n = 1) {
     if (count_ != 0 && !null_ && v == value_) {
-      ++count_;
+      count_ += n;
       return;
     }
     flush();
     value_ = v;
     null_ = false;
-    count_ = 1;
+    count_ = n;
     any_value_ = true;
   }
-  void append_null() {
+  void append_null(std::uint64_t n = 1) {
     if (count_ != 0 && null_) {
-      ++count_;
+      count_ += n;
       return;
     }
     flush();
     null_ = true;
-    count_ = 1;
+    count_ = n;
   }
   // The column; empty if every row was null (such columns are left out).
   const Bytes& finish() {
@@ -130,7 +130,14 @@ class DeltaEncoder {
                                           static_cast<std::uint64_t>(last_)));
     last_ = v;
   }
-  void append_null() { rle_.append_null(); }
+  void append_null(std::uint64_t n = 1) { rle_.append_null(n); }
+  // `n` values, each `step` after the one before.
+  void append_steps(std::int64_t step, std::uint64_t n) {
+    if (n == 0) return;
+    rle_.append(step, n);
+    last_ = static_cast<std::int64_t>(static_cast<std::uint64_t>(last_) +
+                                      static_cast<std::uint64_t>(step) * n);
+  }
   const Bytes& finish() { return rle_.finish(); }
 
  private:
@@ -146,13 +153,13 @@ class BooleanEncoder {
     any_true_ = false;
     count_ = 0;
   }
-  void append(bool v) {
+  void append(bool v, std::uint64_t n = 1) {
     if (v != last_) {
       put_uleb(out_, count_);
       last_ = v;
       count_ = 0;
     }
-    ++count_;
+    count_ += n;
     any_true_ |= v;
   }
   bool any_true() const { return any_true_; }
@@ -169,8 +176,8 @@ class BooleanEncoder {
   std::uint64_t count_ = 0;
 };
 
-// Reads row by row; a row costs no memory, so a record may claim any number of them. An absent
-// column gives nulls without end. Failures stick in `input()`.
+// Reads row by row, or by runs of equal rows; a row costs no memory, so a record may claim any
+// number of them. An absent column gives nulls without end. Failures stick in `input()`.
 template <class Value>
 class RleDecoder {
  public:
@@ -197,9 +204,33 @@ class RleDecoder {
     return !in_.failed();
   }
 
+  // How many of the next rows hold `value` as far as one record tells: 0 if the next does not.
+  std::uint64_t ahead(const Type& value) {
+    if (!load_record() || record_ == Record::kNulls) return 0;
+    if (record_ == Record::kRun) return value_ == value ? left_ : 0;
+    Input look = in_;
+    return Value::get(look) == value && !look.failed() ? 1 : 0;
+  }
+  std::uint64_t ahead_null() {
+    if (!present_) return UINT64_MAX;
+    return load_record() && record_ == Record::kNulls ? left_ : 0;
+  }
+  // Passes over `n` rows that ahead() or ahead_null() has counted.
+  void skip(std::uint64_t n) {
+    if (!present_) return;
+    left_ -= n;
+    if (record_ == Record::kLiteral) next_literal();
+  }
+
  private:
   enum class Record : std::uint8_t { kStart, kRun, kLiteral, kNulls };
 
+  bool load_record() {
+    if (left_ != 0) return true;
+    if (!present_ || in_.done()) return false;
+    next_record();
+    return left_ != 0;
+  }
   void next_record() {
     if (in_.done()) {
       in_.fail_with("ends too early");
@@ -267,6 +298,15 @@ class DeltaDecoder {
     value = last_;
     return true;
   }
+  // How many of the next rows lie `delta` after the one before, as far as one record tells.
+  std::uint64_t ahead(std::int64_t delta) { return rle_.ahead(delta); }
+  std::uint64_t ahead_null() { return rle_.ahead_null(); }
+  void skip(std::int64_t delta, std::uint64_t n) {
+    rle_.skip(n);
+    last_ = static_cast<std::int64_t>(static_cast<std::uint64_t>(last_) +
+                                      static_cast<std::uint64_t>(delta) * n);
+  }
+  std::int64_t last() const { return last_; }
 
  private:
   RleDecoder<SlebValue> rle_;
@@ -284,8 +324,15 @@ class BooleanDecoder {
   bool done() const { return left_ == 0 && in_.done(); }
   const Input& input() const { return in_; }
   bool next();
+  // How many of the next rows hold `value`, and passing over them.
+  std::uint64_t ahead(bool value);
+  void skip(std::uint64_t n) {
+    if (present_) left_ -= n;
+  }
 
  private:
+  void load();
+
   Input in_;
   std::uint64_t left_ = 0;
   bool present_ = false;

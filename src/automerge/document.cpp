@@ -124,7 +124,7 @@ Status Document::Impl::materialise_tail(bool by_id) {
     };
     auto reader = change.ops();
     OwnedOp next;
-    while (reader.next(next.op, next.id)) {
+    while (reader.next_single(next.op, next.id)) {
       auto& op = all.emplace_back(next);
       op.id = map(op.id);
       op.op.object = map(op.op.object);
@@ -190,6 +190,7 @@ std::unique_ptr<Document::Impl> Document::Impl::copy() const {
   out->saved = saved;
   out->invalid = invalid;
   out->queue = queue;
+  out->text_unit = text_unit;
   return out;
 }
 

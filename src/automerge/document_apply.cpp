@@ -221,7 +221,8 @@ Status Document::Impl::collect(ByteView input, std::size_t offset, const LoadLim
     options.limits.ops -= incoming.ops;
     Impl other(actor);
     PEAT_TRY_VOID(other.load_document(chunk, options));
-    incoming.ops += other.ops->row_count();
+    for (std::size_t i = 0; i < other.graph.size(); ++i)
+      incoming.ops += other.graph.row(i).op_count;
     const bool known = std::ranges::all_of(
         other.graph.heads(), [this](const auto& head) { return graph.find(head).has_value(); });
     for (std::size_t row = 0; row < other.graph.size() && !known; ++row) {

@@ -345,14 +345,28 @@ void put_operations(const OpSet& ops, std::span<const std::uint32_t> actor_numbe
       writer.append(op, number(row.id));
     }
   };
+  const auto put_run = [&](std::uint32_t object, const Run& run) {
+    auto op = ops.view_typing(object, run, 0, run.count);
+    op.object = number(op.object);
+    op.elem = number(op.elem);
+    const auto successor = number(run.successor);
+    if (!run.visible()) op.links = std::span(&successor, 1);
+    op.step = run.step;
+    writer.append(op, number(run.first));
+  };
   for (const auto index : ops.sorted_objects()) {
     const auto& object = ops.object(index);
     if (object.is_map()) {
       for (const auto& entry : ops.sorted_entries(object)) put_slot(entry.slot);
     } else {
       const auto& sequence = *object.sequence;
-      for (auto p = sequence.begin(); !sequence.at_end(p); p = sequence.next(p)) {
-        put_slot(sequence.slot(p));
+      for (auto p = sequence.begin(); !sequence.at_end(p); p = sequence.next_run(p)) {
+        const auto& run = sequence.run(p);
+        if (run.rich()) {
+          put_slot(run.value);
+        } else {
+          put_run(index, run);
+        }
       }
     }
   }

@@ -29,17 +29,24 @@ struct QueuedChange {
   Bytes chunk;
 };
 
-// The edits of an open transaction.
+// The edits of an open transaction, as runs where they are such (operations.hpp).
 struct PendingOp {
-  OpId id;
-  std::uint32_t row = kNone;  // kNone: a deletion
-  std::uint32_t slot = kNone;
+  enum class Kind : std::uint8_t { row, deletion, typing, deleting };
+  Kind kind = Kind::row;
+  std::uint8_t width = 0;    // typing: bytes of a code point
+  std::int8_t step = 0;      // deleting
+  std::uint32_t source = 0;  // row; deletion: slot; typing, deleting: object
+  OpId id;                   // of the first
+  OpId elem;                 // typing: the element before; deleting: the first one deleted
+  std::uint32_t count = 1;
+  std::uint32_t value = 0;  // typing: offset of the text
   std::uint32_t preds_begin = 0;
   std::uint32_t preds_count = 0;
 };
 struct Pending {
   std::uint32_t actor = kNone;  // known from the first edit on
   std::uint32_t start_op = 0;
+  std::uint32_t count = 0;  // operations
   std::vector<PendingOp> ops;
   std::vector<OpId> preds;
 };
@@ -69,6 +76,12 @@ struct Document::Impl {
   std::optional<Error> invalid;  // what materialising found, at these heads
   std::vector<QueuedChange> queue;
   std::unique_ptr<Pending> pending;
+  Unit text_unit = &Units::points;
+
+  // What indexes into an object count.
+  Unit unit_of(const Object& object) const {
+    return object.type == ObjectType::text ? text_unit : &Units::points;
+  }
 
   // document.cpp
   ByteView tail_chunk(std::size_t row) const;
@@ -96,6 +109,7 @@ struct Document::Impl {
   std::vector<std::uint32_t> local_actors(const ChangeView& change);
 
   // transaction.cpp
+  OpView view(const PendingOp& edit) const;
   ChangeHash commit(const CommitOptions& options);
 
   // document_stored.cpp

@@ -1,5 +1,6 @@
 // Reading a document: values, keys, lengths, text.
 #include <algorithm>
+#include <type_traits>
 
 #include "automerge/document_impl.hpp"
 
@@ -17,26 +18,11 @@ Result<std::uint32_t> object_index(const OpSet& ops, ObjectId id) {
   return index;
 }
 
-// The slot of a map key; kNone if it was never set.
-Result<std::uint32_t> slot_of(const OpSet& ops, ObjectId id, std::string_view key) {
-  PEAT_TRY(const auto object, object_index(ops, id));
-  if (!ops.object(object).is_map()) {
-    return fail(Code::wrong_type,
-                "key \"" + std::string(key) + "\" of a list or text; use an index");
-  }
-  return ops.find_slot(object, key);
+std::unexpected<Error> wrong_access(std::string_view key) {
+  return fail(Code::wrong_type, "key \"" + std::string(key) + "\" of a list or text; use an index");
 }
-
-// The slot of the element at an index; kNone beyond the end.
-Result<std::uint32_t> slot_of(const OpSet& ops, ObjectId id, std::size_t index) {
-  PEAT_TRY(const auto object, object_index(ops, id));
-  if (ops.object(object).is_map()) {
-    return fail(Code::wrong_type, "index " + std::to_string(index) + " of a map; use a key");
-  }
-  const auto& sequence = *ops.object(object).sequence;
-  std::uint32_t into = 0;
-  const auto place = sequence.at_index(index, into);
-  return sequence.at_end(place) ? kNone : sequence.slot(place);
+std::unexpected<Error> wrong_access(std::size_t index) {
+  return fail(Code::wrong_type, "index " + std::to_string(index) + " of a map; use a key");
 }
 
 Value value_of(const OpSet& ops, std::uint32_t index) {
@@ -51,18 +37,57 @@ Value value_of(const OpSet& ops, std::uint32_t index) {
   return value;
 }
 
-template <class Where>
-Result<std::optional<Value>> winner(const OpSet& ops, ObjectId object, Where where) {
-  PEAT_TRY(const auto slot, slot_of(ops, object, where));
-  if (slot == kNone || ops.slot(slot).winner == kNone) return std::optional<Value>();
-  return std::optional<Value>(value_of(ops, ops.slot(slot).winner));
+// What a key or an index holds: a slot, or one code point of typed text, or nothing.
+struct Held {
+  std::uint32_t slot = kNone;
+  const Run* run = nullptr;
+  std::uint32_t offset = 0;
+};
+
+Value value_of(const OpSet& ops, const Held& held) {
+  return {as_text(ops.text_bytes(*held.run, held.offset, 1)), held.run->id(held.offset)};
+}
+
+Held held_at(const Document::Impl&, const OpSet& ops, const Object& object, std::string_view key) {
+  return {ops.find_slot(ops.find_object(object.id), key)};
+}
+
+Held held_at(const Document::Impl& impl, const OpSet&, const Object& object, std::size_t index) {
+  const auto& sequence = *object.sequence;
+  std::uint64_t into = 0;
+  const auto place = sequence.at_index(index, impl.unit_of(object), into);
+  if (sequence.at_end(place)) return {};
+  const auto& run = sequence.run(place);
+  if (run.rich()) return {run.value};
+  return {kNone, &run, place.offset};
 }
 
 template <class Where>
-Result<std::vector<Value>> all_values(const OpSet& ops, ObjectId object, Where where) {
-  PEAT_TRY(const auto slot, slot_of(ops, object, where));
+Result<Held> held(const Document::Impl& impl, ObjectId id, Where where) {
+  PEAT_TRY(const auto index, object_index(*impl.ops, id));
+  const auto& object = impl.ops->object(index);
+  if (object.is_map() != std::is_same_v<Where, std::string_view>) return wrong_access(where);
+  return held_at(impl, *impl.ops, object, where);
+}
+
+template <class Where>
+Result<std::optional<Value>> winner(const Document::Impl& impl, ObjectId id, Where where) {
+  PEAT_TRY(const auto at, held(impl, id, where));
+  const auto& ops = *impl.ops;
+  if (at.run != nullptr) return std::optional<Value>(value_of(ops, at));
+  if (at.slot == kNone || ops.slot(at.slot).winner == kNone) return std::optional<Value>();
+  return std::optional<Value>(value_of(ops, ops.slot(at.slot).winner));
+}
+
+template <class Where>
+Result<std::vector<Value>> all_values(const Document::Impl& impl, ObjectId id, Where where) {
+  PEAT_TRY(const auto at, held(impl, id, where));
   std::vector<Value> out;
-  for (const auto row : ops.visible_rows(slot)) out.push_back(value_of(ops, row));
+  if (at.run != nullptr) {
+    out.push_back(value_of(*impl.ops, at));
+    return out;
+  }
+  for (const auto row : impl.ops->visible_rows(at.slot)) out.push_back(value_of(*impl.ops, row));
   return out;
 }
 
@@ -71,28 +96,28 @@ Result<std::vector<Value>> all_values(const OpSet& ops, ObjectId object, Where w
 Result<std::optional<Value>> Document::get(ObjectId object, std::string_view key) const {
   return guarded([&]() -> Result<std::optional<Value>> {
     PEAT_TRY_VOID(impl_->materialise());
-    return winner(*impl_->ops, object, key);
+    return winner(*impl_, object, key);
   });
 }
 
 Result<std::optional<Value>> Document::get(ObjectId object, std::size_t index) const {
   return guarded([&]() -> Result<std::optional<Value>> {
     PEAT_TRY_VOID(impl_->materialise());
-    return winner(*impl_->ops, object, index);
+    return winner(*impl_, object, index);
   });
 }
 
 Result<std::vector<Value>> Document::get_all(ObjectId object, std::string_view key) const {
   return guarded([&]() -> Result<std::vector<Value>> {
     PEAT_TRY_VOID(impl_->materialise());
-    return all_values(*impl_->ops, object, key);
+    return all_values(*impl_, object, key);
   });
 }
 
 Result<std::vector<Value>> Document::get_all(ObjectId object, std::size_t index) const {
   return guarded([&]() -> Result<std::vector<Value>> {
     PEAT_TRY_VOID(impl_->materialise());
-    return all_values(*impl_->ops, object, index);
+    return all_values(*impl_, object, index);
   });
 }
 
@@ -118,7 +143,7 @@ Result<std::size_t> Document::length(ObjectId id) const {
   PEAT_TRY(const auto index, object_index(*impl_->ops, id));
   const auto& object = impl_->ops->object(index);
   if (object.is_map()) return std::size_t{object.visible_keys};
-  return static_cast<std::size_t>(object.sequence->total_width());
+  return static_cast<std::size_t>(object.sequence->total().*impl_->unit_of(object));
 }
 
 Result<std::string> Document::text(ObjectId id) const {
@@ -131,11 +156,17 @@ Result<std::string> Document::text(ObjectId id) const {
       return fail(Code::wrong_type, "the object is no text");
     }
     std::string out;
-    out.reserve(static_cast<std::size_t>(object.sequence->total_width()));
     const auto& sequence = *object.sequence;
-    for (auto p = sequence.begin(); !sequence.at_end(p); p = sequence.next(p)) {
-      if (sequence.width(p) == 0 && ops.slot(sequence.slot(p)).winner == kNone) continue;
-      const auto& row = ops.row(ops.slot(sequence.slot(p)).winner);
+    out.reserve(static_cast<std::size_t>(sequence.total().utf8));
+    for (auto p = sequence.begin(); !sequence.at_end(p); p = sequence.next_run(p)) {
+      const auto& run = sequence.run(p);
+      if (!run.rich()) {
+        if (run.visible()) out += as_text(ops.text_bytes(run, 0, run.count));
+        continue;
+      }
+      const auto winner = ops.slot(run.value).winner;
+      if (winner == kNone) continue;
+      const auto& row = ops.row(winner);
       const bool is_text = row.action == Action::kSet && (row.meta & 15) == kTypeText;
       out += is_text ? as_text(ops.value_bytes(row)) : std::string_view("\xef\xbf\xbc");
     }

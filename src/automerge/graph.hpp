@@ -10,11 +10,10 @@
 #include <vector>
 
 #include "automerge/actors.hpp"
+#include "automerge/id_index.hpp"
 #include "peat/automerge/types.hpp"
 
 namespace peat::automerge {
-
-inline constexpr std::uint32_t kNone = 0xffffffff;
 
 struct GraphRow {
   ChangeHash hash;  // zero while a lazily loaded document has not derived it

@@ -1,6 +1,7 @@
 #include "automerge/operations.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 
 #include "base/encoding.hpp"
@@ -10,6 +11,7 @@ namespace peat::automerge {
 namespace {
 
 constexpr std::uint64_t kMaxCounter = 0xffffffff;
+constexpr std::uint32_t kMaxRun = 1U << 24;
 
 constexpr std::array<std::uint32_t, kOpColumns> kDocumentSpecs{
     0x01, 0x02, 0x11, 0x13, 0x15, 0x21, 0x23, 0x34, 0x42, 0x56, 0x57, 0x80, 0x81, 0x83, 0x94, 0xa5};
@@ -51,6 +53,15 @@ std::optional<OpColumn> op_column(Table table, std::uint64_t spec) {
   const auto at = std::ranges::find(known, spec);
   if (spec == 0 || at == known.end()) return std::nullopt;
   return static_cast<OpColumn>(at - known.begin());
+}
+
+bool is_code_point(ByteView bytes) {
+  if (bytes.size() == 1) return bytes[0] < 0x80;
+  constexpr std::array<std::uint8_t, 3> kLead{0xc0, 0xe0, 0xf0};
+  constexpr std::array<std::uint8_t, 3> kMask{0xe0, 0xf0, 0xf8};
+  if (bytes.size() < 2 || bytes.size() > 4) return false;
+  const auto i = bytes.size() - 2;
+  return (bytes[0] & kMask[i]) == kLead[i] && is_utf8(as_text(bytes));
 }
 
 const char* value_fault(std::uint64_t meta, ByteView bytes) {
@@ -295,7 +306,140 @@ bool OpReader::read_object(OpView& op, OpId id) {
   return op.object.counter() < id.counter() || refuse("changes a later object");
 }
 
+// What the next row has in common with a run's last: the columns that stay the same.
+std::uint64_t OpReader::same_object(OpView& op) {
+  auto n = op.object.none() ? std::min(obj_actor_.ahead_null(), obj_counter_.ahead_null())
+                            : std::min(obj_actor_.ahead(op.object.actor()),
+                                       obj_counter_.ahead(op.object.counter()));
+  n = std::min({n, key_.ahead_null(), insert_.ahead(op.insert), expand_.ahead(false),
+                mark_name_.ahead_null(), meta_.ahead(op.meta), links_.ahead(op.links.size()),
+                action_.ahead(static_cast<std::uint64_t>(op.action))});
+  return n;
+}
+
+void OpReader::skip_row(std::uint64_t n) {
+  obj_actor_.skip(n);
+  obj_counter_.skip(n);
+  key_.skip(n);
+  insert_.skip(n);
+  expand_.skip(n);
+  mark_name_.skip(n);
+  meta_.skip(n);
+  links_.skip(n);
+  action_.skip(n);
+  row_ += n;
+}
+
+namespace {
+
+// How many of the values of `width` bytes at the front of `bytes` are one code point each.
+std::uint64_t single_code_points(ByteView bytes, std::size_t width, std::uint64_t most) {
+  const auto n = std::min<std::uint64_t>(most, bytes.size() / width);
+  std::uint64_t good = 0;
+  if (width == 1) {
+    for (std::uint64_t eight = 0; good + 8 <= n; good += 8) {
+      std::memcpy(&eight, bytes.data() + good, 8);
+      if ((eight & 0x8080808080808080ULL) != 0) break;
+    }
+  }
+  for (; good < n; ++good) {
+    const auto value = bytes.subspan(static_cast<std::size_t>(good) * width, width);
+    if (!is_code_point(value)) break;
+  }
+  return good;
+}
+
+}  // namespace
+
+// Takes the rows after `op`, which is the insertion of one code point, that go on typing.
+void OpReader::extend_typing(OpView& op, OpId id) {
+  const auto width = op.meta >> 4;
+  const auto begin = op.value.data();
+  while (op.count < kMaxRun) {
+    const auto last = id.counter() + op.count - 1;
+    std::uint64_t n = std::min(same_object(op), key_actor_.ahead(id.actor()));
+    if (n == 0) break;
+    const auto key_delta = std::int64_t{last} - key_counter_.last();
+    n = std::min(n, key_delta == 1 ? key_counter_.ahead(1)
+                                   : std::min<std::uint64_t>(1, key_counter_.ahead(key_delta)));
+    if (table_ == Table::kDocument) {
+      n = std::min({n, id_actor_.ahead(id.actor()), id_counter_.ahead(1)});
+    }
+    std::int64_t step = op.step;
+    if (!op.links.empty() && n != 0) {
+      n = std::min(n, link_actor_.ahead(op.links[0].actor()));
+      if (op.count == 1 && n != 0) step = link_counter_.ahead(1) != 0 ? 1 : -1;
+      n = std::min(n, link_counter_.ahead(step));
+    }
+    n = std::min<std::uint64_t>(n, kMaxRun - op.count);
+    n = single_code_points(value_.rest(), width, n);
+    if (n == 0) break;
+    // Counters must stay in their range; the row-wise path says what is wrong with the next.
+    if (std::uint64_t{last} + n > kMaxCounter || links_read_ + n > max_links_) break;
+    if (!op.links.empty()) {
+      const auto successor = link_counter_.last() + step * static_cast<std::int64_t>(n);
+      if (successor > std::int64_t{kMaxCounter} ||
+          successor <= std::int64_t{last} + static_cast<std::int64_t>(n)) {
+        break;
+      }
+      link_actor_.skip(n);
+      link_counter_.skip(step, n);
+      op.step = static_cast<std::int8_t>(step);
+      links_read_ += table_ == Table::kDocument ? n : 0;
+    }
+    skip_row(n);
+    key_actor_.skip(n);
+    key_counter_.skip(key_delta, n);
+    if (table_ == Table::kDocument) {
+      id_actor_.skip(n);
+      id_counter_.skip(1, n);
+    }
+    if (!referenced_.empty()) referenced_[id.actor()] = 1;
+    value_.take(n * width);
+    op.count += static_cast<std::uint32_t>(n);
+    op.value = ByteView(begin, std::size_t{op.count} * width);
+  }
+}
+
+// Takes the rows after `op`, a deletion of what its element's insertion set, that go on deleting.
+void OpReader::extend_deleting(OpView& op) {
+  while (op.count < kMaxRun) {
+    std::uint64_t n = std::min(
+        {same_object(op), key_actor_.ahead(op.elem.actor()), link_actor_.ahead(op.elem.actor())});
+    if (n == 0) break;
+    std::int64_t step = op.step;
+    if (op.count == 1) step = key_counter_.ahead(1) != 0 ? 1 : -1;
+    n = std::min({n, key_counter_.ahead(step), link_counter_.ahead(step),
+                  std::uint64_t{kMaxRun - op.count}});
+    const auto target = key_counter_.last() + step * static_cast<std::int64_t>(n);
+    if (n == 0 || target <= 0 || target >= static_cast<std::int64_t>(start_op_ + row_)) break;
+    skip_row(n);
+    key_actor_.skip(n);
+    key_counter_.skip(step, n);
+    link_actor_.skip(n);
+    link_counter_.skip(step, n);
+    op.step = static_cast<std::int8_t>(step);
+    op.count += static_cast<std::uint32_t>(n);
+  }
+}
+
 bool OpReader::next(OpView& op, OpId& id) {
+  if (!next_single(op, id)) return false;
+  if (op.has_key) return true;
+  if (op.insert) {
+    const bool typing = op.action == Action::kSet && (op.meta & 15) == kTypeText &&
+                        op.links.size() <= 1 && !op.expand && !op.has_mark_name &&
+                        is_code_point(op.value);
+    if (typing) extend_typing(op, id);
+  } else if (op.action == Action::kDelete && op.links.size() == 1 && op.links[0] == op.elem) {
+    extend_deleting(op);
+  }
+  return true;
+}
+
+bool OpReader::next_single(OpView& op, OpId& id) {
+  op.count = 1;
+  op.step = 0;
   if (error_ || action_.done() || (!action_.present() && row_ == 0)) return false;
   std::uint64_t action = 0;
   if (!action_.next(action)) {
@@ -351,7 +495,6 @@ std::uint32_t OpReader::unreferenced_actor() const {
 // --- writing operations ---------------------------------------------------------------------
 
 void OpWriter::clear() {
-  rows_ = 0;
   for (auto* e : {&obj_actor_, &obj_counter_, &key_actor_, &id_actor_, &action_, &meta_, &links_,
                   &link_actor_}) {
     e->clear();
@@ -362,46 +505,67 @@ void OpWriter::clear() {
   value_.clear();
 }
 
-void OpWriter::append(const OpView& op, OpId id) {
-  ++rows_;
-  if (op.object.none()) {
-    obj_actor_.append_null();
-    obj_counter_.append_null();
+// Where in a sequence: the first operation as it says, those after it as the form of the run.
+void OpWriter::append_element(const OpView& op, OpId id) {
+  const auto more = op.count - 1;
+  if (op.elem.none()) {
+    key_actor_.append_null();
   } else {
-    obj_actor_.append(op.object.actor());
-    obj_counter_.append(op.object.counter());
+    key_actor_.append(op.elem.actor());
+  }
+  key_counter_.append(op.elem.counter());
+  key_.append_null(op.count);
+  if (more == 0) return;
+  if (op.insert) {
+    key_actor_.append(id.actor(), more);
+    key_counter_.append(id.counter());
+    key_counter_.append_steps(1, more - 1);
+  } else {
+    key_actor_.append(op.elem.actor(), more);
+    key_counter_.append_steps(op.step, more);
+  }
+}
+
+void OpWriter::append_links(const OpView& op) {
+  links_.append(op.links.size(), op.count);
+  for (const auto link : op.links) {
+    link_actor_.append(link.actor(), op.count);
+    link_counter_.append(link.counter());
+    link_counter_.append_steps(op.step, op.count - 1);
+  }
+}
+
+void OpWriter::append(const OpView& op, OpId id) {
+  const auto n = op.count;
+  if (op.object.none()) {
+    obj_actor_.append_null(n);
+    obj_counter_.append_null(n);
+  } else {
+    obj_actor_.append(op.object.actor(), n);
+    obj_counter_.append(op.object.counter(), n);
   }
   if (op.has_key) {
     key_actor_.append_null();
     key_counter_.append_null();
     key_.append(op.key);
   } else {
-    if (op.elem.none()) {
-      key_actor_.append_null();
-    } else {
-      key_actor_.append(op.elem.actor());
-    }
-    key_counter_.append(op.elem.counter());
-    key_.append_null();
+    append_element(op, id);
   }
   if (table_ == Table::kDocument) {
-    id_actor_.append(id.actor());
+    id_actor_.append(id.actor(), n);
     id_counter_.append(id.counter());
+    id_counter_.append_steps(1, n - 1);
   }
-  insert_.append(op.insert);
-  action_.append(static_cast<std::uint64_t>(op.action));
-  meta_.append(op.meta);
+  insert_.append(op.insert, n);
+  action_.append(static_cast<std::uint64_t>(op.action), n);
+  meta_.append(op.meta, n);
   put_bytes(value_, op.value);
-  links_.append(op.links.size());
-  for (const auto link : op.links) {
-    link_actor_.append(link.actor());
-    link_counter_.append(link.counter());
-  }
-  expand_.append(op.expand);
+  append_links(op);
+  expand_.append(op.expand, n);
   if (op.has_mark_name) {
     mark_name_.append(op.mark_name);
   } else {
-    mark_name_.append_null();
+    mark_name_.append_null(n);
   }
 }
 

@@ -58,7 +58,13 @@ enum ValueType : std::uint8_t {
   kTypeTimestamp,
 };
 
-// One operation. Which actor table its ids refer to is the context's business.
+// One operation, or a run of `count` operations with consecutive ids. Which actor table its ids
+// refer to is the context's business. Runs take two forms, because editing does:
+//   typing:   inserts of one code point each, all of the same number of bytes, side by side in
+//             `value`; each is keyed to the one before, the first to `elem`. In a document each
+//             may have one link: the first is links[0], the next lie `step` apart.
+//   deleting: deletions of elements that nothing but their insertion has set: elem and links[0]
+//             are the first, the next lie `step` apart.
 struct OpView {
   OpId object;  // none: the root
   OpId elem;    // sequences: the element, or for inserts the one before; none: the head
@@ -66,7 +72,9 @@ struct OpView {
   ByteView value;
   std::span<const OpId> links;  // predecessors (changes) or successors (documents)
   std::string_view mark_name;
-  std::uint32_t meta = 0;  // value length << 4 | value type
+  std::uint32_t meta = 0;  // value length << 4 | value type; of each operation
+  std::uint32_t count = 1;
+  std::int8_t step = 0;  // -1 or 1 if count > 1 and there are links
   Action action = Action::kSet;
   bool has_key = false;  // a map key; otherwise a sequence element
   bool insert = false;
@@ -76,6 +84,8 @@ struct OpView {
   std::uint8_t value_type() const { return static_cast<std::uint8_t>(meta & 15); }
 };
 
+// Whether the bytes are the UTF-8 of exactly one code point.
+bool is_code_point(ByteView bytes);
 // Empty if the bytes are what the type says; otherwise what is wrong.
 const char* value_fault(std::uint64_t meta, ByteView bytes);
 
@@ -110,16 +120,20 @@ struct OpColumnSet {
 // The column that `spec` names in this kind of table.
 std::optional<OpColumn> op_column(Table table, std::uint64_t spec);
 
-// Reads an operation table row by row in constant memory, and checks what one row can show:
-// shape, references below the row's own counter, value bytes, text, limits.
+// Reads an operation table run by run in constant memory, and checks what one row can show:
+// shape, references below the row's own counter, value bytes, text, limits. Cost: of the records,
+// not of the rows.
 class OpReader {
  public:
   // `actors`: entries of the table that the ids refer to. For changes, `start_op` numbers the rows.
   OpReader(Table table, const OpColumnSet& columns, std::uint32_t actors, std::uint64_t start_op,
            std::uint64_t max_links);
 
-  // False at the end or on failure. Views in `op` live until the next call.
+  // False at the end or on failure. `id`: of the first operation. Views in `op` live until the
+  // next call.
   bool next(OpView& op, OpId& id);
+  // As next, but always one operation.
+  bool next_single(OpView& op, OpId& id);
   // The failure, or that a column has rows left over.
   Status finish() const;
   // After a change was read: the first actor that no row refers to (0 never counts), or 0.
@@ -134,6 +148,10 @@ class OpReader {
   bool read_value(OpView& op);
   bool read_links(OpView& op, OpId id);
   bool check_shape(const OpView& op);
+  void extend_typing(OpView& op, OpId id);
+  void extend_deleting(OpView& op);
+  std::uint64_t same_object(OpView& op);
+  void skip_row(std::uint64_t n);
   bool reference(std::uint64_t actor, std::int64_t counter, OpId& out);
   bool column_failed();
 
@@ -159,7 +177,7 @@ class OpWriter {
  public:
   explicit OpWriter(Table table) : table_(table) {}
   void clear();
-  // `id` only for documents.
+  // An operation or a run. `id` only for documents, and where `op` is a run of typing.
   void append(const OpView& op, OpId id = {});
   struct Column {
     std::uint32_t spec;
@@ -170,7 +188,9 @@ class OpWriter {
 
  private:
   Table table_;
-  std::uint64_t rows_ = 0;
+  void append_element(const OpView& op, OpId id);
+  void append_links(const OpView& op);
+
   RleEncoder<UlebValue> obj_actor_, obj_counter_, key_actor_, id_actor_, action_, meta_, links_,
       link_actor_;
   DeltaEncoder key_counter_, id_counter_, link_counter_;

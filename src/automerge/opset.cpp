@@ -10,6 +10,9 @@ namespace peat::automerge {
 namespace {
 
 constexpr std::size_t kScanEntries = 16;  // maps up to this size are scanned
+constexpr std::size_t kScanRows = 32;     // and sets of this size are, rather than indexed
+constexpr std::uint32_t kInLeaf = 0x80000000;
+constexpr Units kObjectUnits{1, 1, 3};  // U+FFFC in a text
 
 ObjectType type_of(Action action) {
   switch (action) {
@@ -24,46 +27,18 @@ ObjectType type_of(Action action) {
   }
 }
 
-std::size_t mix(std::uint64_t key) {
-  key *= 0x9e3779b97f4a7c15ULL;
-  return static_cast<std::size_t>(key ^ key >> 32);
-}
-
-std::uint32_t code_points(ByteView text) {
-  std::uint32_t n = 0;
-  for (const auto byte : text) n += (byte & 0xc0) != 0x80;
-  return n;
+Units units_of_text(ByteView text) {
+  Units units;
+  for (const auto byte : text) {
+    units.points += (byte & 0xc0) != 0x80;
+    units.utf16 += byte >= 0xf0;  // the lead of a surrogate pair
+  }
+  units.utf16 += units.points;
+  units.utf8 = text.size();
+  return units;
 }
 
 }  // namespace
-
-std::uint32_t IndexMap::find(std::uint64_t key) const {
-  if (cells_.empty()) return kNone;
-  const auto mask = cells_.size() - 1;
-  for (auto at = mix(key) & mask;; at = (at + 1) & mask) {
-    if (cells_[at].value == kNone) return kNone;
-    if (cells_[at].key == key) return cells_[at].value;
-  }
-}
-
-void IndexMap::place(Cell cell) {
-  const auto mask = cells_.size() - 1;
-  auto at = mix(cell.key) & mask;
-  while (cells_[at].value != kNone) at = (at + 1) & mask;
-  cells_[at] = cell;
-}
-
-void IndexMap::insert(std::uint64_t key, std::uint32_t value) {
-  if (cells_.size() < (used_ + 1) * 2) {
-    std::vector<Cell> old(std::max<std::size_t>(8, cells_.size() * 2));
-    old.swap(cells_);
-    for (const auto& cell : old) {
-      if (cell.value != kNone) place(cell);
-    }
-  }
-  place({key, value});
-  ++used_;
-}
 
 OpSet::OpSet(const ActorTable& actors) : actors_(actors) {
   objects_.emplace_back();  // the root map
@@ -73,14 +48,68 @@ std::uint32_t OpSet::find_object(OpId id) const {
   return id.none() ? 0 : object_index_.find(id.packed);
 }
 
-std::uint32_t OpSet::find_row(OpId id) const {
-  if (id.actor() >= ids_.size()) return kNone;
-  const auto& mine = ids_[id.actor()];
-  const auto at = std::lower_bound(
-      mine.begin(), mine.end(), id.counter(),
-      [](const IdRow& entry, std::uint32_t counter) { return entry.counter < counter; });
-  return at == mine.end() || at->counter != id.counter() ? kNone : at->row;
+// --- where operations are -------------------------------------------------------------------
+
+void OpSet::build_index() const {
+  auto made = std::make_unique<IdIndex>();
+  for (std::uint32_t i = 0; i < rows_.size(); ++i) made->set(rows_[i].id, 1, i);
+  for (std::uint32_t id = 0; id < leaves_.size(); ++id) {
+    for (const auto& run : leaves_[id].runs) {
+      if (!run.rich()) made->set(run.first, run.count, kInLeaf | id);
+    }
+  }
+  ids_ = std::move(made);
 }
+
+std::uint32_t OpSet::where(OpId id) const {
+  if (!ids_ && leaves_.size() <= 2 && rows_.size() <= kScanRows) {
+    for (std::uint32_t i = 0; i < rows_.size(); ++i) {
+      if (rows_[i].id == id) return i;
+    }
+    for (std::uint32_t leaf = 0; leaf < leaves_.size(); ++leaf) {
+      for (const auto& run : leaves_[leaf].runs) {
+        const bool mine = !run.rich() && run.first.actor() == id.actor();
+        if (mine && id.counter() - run.first.counter() < run.count) return kInLeaf | leaf;
+      }
+    }
+    return kNone;
+  }
+  if (!ids_) build_index();
+  return ids_->find(id);
+}
+
+void OpSet::placed(const Run& run, std::uint32_t leaf) {
+  if (run.rich()) {
+    slots_[run.value].place = leaf;
+  } else if (ids_) {
+    ids_->set(run.first, run.count, kInLeaf | leaf);
+  }
+}
+
+std::uint32_t OpSet::find_row(OpId id) const {
+  const auto at = where(id);
+  return (at & kInLeaf) != 0 ? kNone : at;
+}
+
+Sequence::Place OpSet::place_of(std::uint32_t slot) const {
+  return objects_[slots_[slot].object].sequence->find(slots_[slot].place, element_id(slot));
+}
+
+Sequence::Place OpSet::find_element(std::uint32_t object, OpId id) const {
+  const auto& sequence = *objects_[object].sequence;
+  const auto at = where(id);
+  const Place none{static_cast<std::uint32_t>(sequence.leaf_count()), 0, 0};
+  if (at == kNone) return none;
+  if ((at & kInLeaf) != 0) {
+    const auto leaf = at & ~kInLeaf;
+    return leaves_[leaf].object == object ? sequence.find(leaf, id) : none;
+  }
+  const auto slot = rows_[at].slot;
+  if (!rows_[at].insert || slots_[slot].object != object) return none;
+  return sequence.find(slots_[slot].place, id);
+}
+
+// --- keys and slots -------------------------------------------------------------------------
 
 std::string_view OpSet::key_text(std::uint32_t key) const {
   const std::size_t begin = key == 0 ? 0 : key_end_[key - 1];
@@ -152,28 +181,81 @@ std::uint32_t OpSet::map_slot(std::uint32_t object, std::string_view key) {
   return added;
 }
 
-std::uint32_t OpSet::element_slot(std::uint32_t object, std::uint32_t before) {
+std::uint32_t OpSet::element_slot(std::uint32_t object, Place p) {
   auto& sequence = *objects_[object].sequence;
-  const auto added = new_slot(object);
-  auto place = sequence.begin();
-  if (before != kNone) place = sequence.after(sequence.locate(before, slots_[before].place));
-  sequence.insert(place, added, *this);
-  return added;
+  const auto run = sequence.run(p);
+  if (run.rich()) return run.value;
+  const auto slot = new_slot(object);
+  const auto op = view_typing(object, run, p.offset, 1);
+  const auto id = run.id(p.offset);
+  const auto row = store_row(slot, op, id);
+  if (run.visible()) {
+    rows_[row].visible = true;
+    slots_[slot].visible = 1;
+    slots_[slot].winner = row;
+  } else {
+    store_successor(row, run.successor_of(p.offset));
+  }
+  sequence.make_rich(p, slot, units_of_slot(slot));
+  return slot;
+}
+
+std::uint32_t OpSet::insert_row(std::uint32_t object, Place& gap, const OpView& op, OpId id) {
+  const auto slot = new_slot(object);
+  const auto index = store_row(slot, op, id);
+  if (shows(rows_[index])) {
+    rows_[index].visible = true;
+    slots_[slot].visible = 1;
+    slots_[slot].winner = index;
+  }
+  Run run;
+  run.first = id;
+  run.ref = op.elem;
+  run.value = slot;
+  const auto units = units_of_slot(slot);
+  run.points = static_cast<std::uint32_t>(units.points);
+  gap = objects_[object].sequence->insert(gap, run, units);
+  return index;
+}
+
+void OpSet::insert_text(std::uint32_t object, Place& gap, OpId ref, OpId first, ByteView text,
+                        std::uint8_t width) {
+  Run run;
+  run.first = first;
+  run.ref = ref;
+  run.count = static_cast<std::uint32_t>(text.size() / width);
+  run.points = run.count;
+  run.width = width;
+  run.value = store_value(text);
+  gap = objects_[object].sequence->insert(gap, run, run.units(run.count));
+}
+
+void OpSet::erase_text(std::uint32_t object, Place p, std::uint32_t n, OpId successor,
+                       std::int8_t step) {
+  objects_[object].sequence->erase(p, n, successor, step);
 }
 
 std::uint32_t OpSet::store_value(ByteView bytes) {
   const auto at = static_cast<std::uint32_t>(values_.size());
-  put_bytes(values_, bytes);
+  if (std::less_equal<>()(values_.data(), bytes.data()) &&
+      std::less<>()(bytes.data(), values_.data() + values_.size())) {
+    const Bytes copy(bytes.begin(), bytes.end());  // the value is part of values_ itself
+    put_bytes(values_, copy);
+  } else {
+    put_bytes(values_, bytes);
+  }
   return at;
 }
 
-std::uint32_t OpSet::add_object(OpId id, Action action) {
+std::uint32_t OpSet::add_object(OpId id, Action action, std::uint32_t slot) {
   const auto index = static_cast<std::uint32_t>(objects_.size());
   auto& object = objects_.emplace_back();
   object.id = id;
   object.type = type_of(action);
+  object.slot = slot;
   if (object.type == ObjectType::list || object.type == ObjectType::text) {
-    object.sequence = std::make_unique<Sequence>();
+    Sequence::Owner& owner = *this;
+    object.sequence = std::make_unique<Sequence>(index, leaves_, owner);
   }
   object_index_.insert(id.packed, index);
   return index;
@@ -192,22 +274,13 @@ std::uint32_t OpSet::store_row(std::uint32_t slot, const OpView& op, OpId id) {
   row.expand = op.expand;
   if (op.insert) row.ref = op.elem;
   if (makes_object(op.action)) {
-    row.extra = add_object(id, op.action);
+    row.extra = add_object(id, op.action, slot);
   } else if (op.has_mark_name) {
     row.extra = intern(op.mark_name);
   }
   rows_.push_back(row);
   if (op.action == Action::kMark) objects_[slots_[slot].object].has_marks = true;
-  if (id.actor() >= ids_.size()) ids_.resize(id.actor() + 1);
-  auto& mine = ids_[id.actor()];
-  if (loading_ || mine.empty() || mine.back().counter < id.counter()) {
-    mine.push_back({id.counter(), index});
-  } else {
-    const auto at = std::lower_bound(
-        mine.begin(), mine.end(), id.counter(),
-        [](const IdRow& entry, std::uint32_t counter) { return entry.counter < counter; });
-    mine.insert(at, {id.counter(), index});
-  }
+  if (ids_) ids_->set(id, 1, index);
   chain(slot, index);
   return index;
 }
@@ -235,29 +308,31 @@ bool OpSet::shows(const OpRow& row) const {
   return row.action == Action::kSet || makes_object(row.action);
 }
 
-std::uint32_t OpSet::width(const Slot& slot) const {
-  if (slot.winner == kNone) return 0;
+Units OpSet::units_of_slot(std::uint32_t slot_index) const {
+  const auto& slot = slots_[slot_index];
+  if (slot.winner == kNone) return {};
+  if (objects_[slot.object].type != ObjectType::text) return {1, 1, 1};
   const auto& row = rows_[slot.winner];
-  const bool text = objects_[slot.object].type == ObjectType::text && row.action == Action::kSet &&
-                    (row.meta & 15) == kTypeText;
-  return text ? code_points(value_bytes(row)) : 1;
+  const bool text = row.action == Action::kSet && (row.meta & 15) == kTypeText;
+  return text ? units_of_text(value_bytes(row)) : kObjectUnits;
 }
 
 // Tells the object that a slot's winner may have changed.
-void OpSet::refresh(std::uint32_t slot_index, std::uint32_t old_width) {
-  const auto& slot = slots_[slot_index];
-  auto& object = objects_[slot.object];
-  const auto now = width(slot);
-  if (now == old_width) return;
-  if (object.is_map()) {
-    object.visible_keys += now - old_width;
-  } else {
-    object.sequence->set_width(slot_index, slot.place, now);
+void OpSet::refresh(std::uint32_t slot_index, const Units& before) {
+  const auto now = units_of_slot(slot_index);
+  if (now == before) return;
+  auto& object = objects_[slots_[slot_index].object];
+  if (!object.is_map()) {
+    object.sequence->set_units(place_of(slot_index), before, now);
+  } else if (before.points == 0) {
+    ++object.visible_keys;
+  } else if (now.points == 0) {
+    --object.visible_keys;
   }
 }
 
 std::uint32_t OpSet::add_row(std::uint32_t slot_index, const OpView& op, OpId id) {
-  const auto old_width = width(slots_[slot_index]);
+  const auto before = units_of_slot(slot_index);
   const auto index = store_row(slot_index, op, id);
   auto& slot = slots_[slot_index];
   auto& row = rows_[index];
@@ -265,7 +340,7 @@ std::uint32_t OpSet::add_row(std::uint32_t slot_index, const OpView& op, OpId id
     row.visible = true;
     ++slot.visible;
     if (slot.winner == kNone || actors_.less(rows_[slot.winner].id, id)) slot.winner = index;
-    refresh(slot_index, old_width);
+    refresh(slot_index, before);
   }
   return index;
 }
@@ -286,7 +361,7 @@ void OpSet::add_successor(std::uint32_t row_index, OpId id, bool increment) {
   if (!row.visible || (increment && (row.meta & 15) == kTypeCounter)) return;
   row.visible = false;
   auto& slot = slots_[row.slot];
-  const auto old_width = width(slot);
+  const auto before = units_of_slot(row.slot);
   --slot.visible;
   if (slot.winner == row_index) {
     slot.winner = kNone;
@@ -296,7 +371,7 @@ void OpSet::add_successor(std::uint32_t row_index, OpId id, bool increment) {
       }
     }
   }
-  refresh(row.slot, old_width);
+  refresh(row.slot, before);
 }
 
 ByteView OpSet::value_bytes(const OpRow& row) const {
@@ -348,15 +423,27 @@ Scalar OpSet::scalar(std::uint32_t row_index) const {
     default:
       return UnknownValue{static_cast<std::uint8_t>(row.meta & 15), bytes};
   }
-  auto sum = static_cast<std::uint64_t>(in.sleb());
-  for (auto at = row.links; at != kNone; at = successors_[at].next) {
-    const auto by = find_row(successors_[at].id);
-    if (by == kNone || rows_[by].action != Action::kIncrement) continue;
+  return Counter{
+      static_cast<std::int64_t>(static_cast<std::uint64_t>(in.sleb()) + increments(row).sum)};
+}
+
+// Increments are rows of the same slot; both they and the successors go by id.
+OpSet::Increments OpSet::increments(const OpRow& row) const {
+  Increments out;
+  std::vector<OpId> all;
+  successors(row, all);
+  auto by = row.next;
+  for (const auto id : all) {
+    while (by != kNone && actors_.less(rows_[by].id, id)) by = rows_[by].next;
+    if (by == kNone || rows_[by].id != id || rows_[by].action != Action::kIncrement) {
+      out.only = false;
+      continue;
+    }
     Input amount(value_bytes(rows_[by]));
-    sum += (rows_[by].meta & 15) == kTypeUint ? amount.uleb()
-                                              : static_cast<std::uint64_t>(amount.sleb());
+    out.sum += (rows_[by].meta & 15) == kTypeUint ? amount.uleb()
+                                                  : static_cast<std::uint64_t>(amount.sleb());
   }
-  return Counter{static_cast<std::int64_t>(sum)};
+  return out;
 }
 
 std::vector<Object::Entry> OpSet::sorted_entries(const Object& object) const {
@@ -407,6 +494,34 @@ OpView OpSet::view(const OpRow& row) const {
   return op;
 }
 
+ByteView OpSet::text_bytes(const Run& run, std::uint32_t begin, std::uint32_t count) const {
+  return ByteView(values_).subspan(run.value + std::size_t{begin} * run.width,
+                                   std::size_t{count} * run.width);
+}
+
+OpView OpSet::view_typing(std::uint32_t object, OpId ref, std::uint32_t value, std::uint8_t width,
+                          std::uint32_t count) const {
+  OpView op;
+  op.object = objects_[object].id;
+  op.elem = ref;
+  op.insert = true;
+  op.count = count;
+  op.meta = std::uint32_t{width} << 4 | kTypeText;
+  op.value = ByteView(values_).subspan(value, std::size_t{count} * width);
+  return op;
+}
+
+OpView OpSet::view_deleting(std::uint32_t object, OpId elem, std::int8_t step,
+                            std::uint32_t count) const {
+  OpView op;
+  op.object = objects_[object].id;
+  op.action = Action::kDelete;
+  op.elem = elem;
+  op.count = count;
+  op.step = step;
+  return op;
+}
+
 OpView OpSet::view_deletion(std::uint32_t slot_index) const {
   const auto& slot = slots_[slot_index];
   const auto& object = objects_[slot.object];
@@ -427,8 +542,7 @@ std::size_t OpSet::memory_bytes() const {
                       slots_.capacity() * sizeof(Slot) + objects_.capacity() * sizeof(Object) +
                       successors_.capacity() * sizeof(Successor) + values_.capacity() +
                       key_text_.capacity() + 4 * (key_end_.capacity() + key_index_.capacity()) +
-                      object_index_.memory_bytes() + ids_.capacity() * sizeof(ids_[0]);
-  for (const auto& mine : ids_) bytes += mine.capacity() * sizeof(IdRow);
+                      object_index_.memory_bytes() + (ids_ ? ids_->memory_bytes() : 0);
   for (const auto& object : objects_) {
     bytes += object.entries.capacity() * sizeof(Object::Entry) + object.index.memory_bytes();
     if (object.sequence) bytes += sizeof(Sequence) + object.sequence->memory_bytes();

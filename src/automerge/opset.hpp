@@ -3,12 +3,16 @@
 // A row is one operation that is not a deletion. Rows that set the same map key, or the same
 // element of a sequence, share a slot; a slot chains its rows by ascending id and knows its
 // winner, so that reading and overwriting cost no walk. Deletions exist as successor ids only.
+// Typed text has neither rows nor slots: its runs (sequence.hpp) say everything. An element that
+// becomes more than typed text gets its slot then.
 //
-// Memory: 48 bytes a row, 24 a slot, 8 an element, 16 a successor, plus values and keys once.
+// Memory: 48 bytes a row, 24 a slot, 40 a run, 16 a successor, plus values and keys once; where
+// operations are (id_index.hpp) is noted from the first question on: local edits ask none.
 // Everything lives in a few arrays; indexes, not pointers, so growing moves nothing by hand.
 // Failure: a failed apply leaves the set half changed; its owner throws it away.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -23,23 +27,6 @@
 #include "peat/automerge/types.hpp"
 
 namespace peat::automerge {
-
-// A map from 64-bit keys to indexes; nothing is ever removed.
-class IndexMap {
- public:
-  std::uint32_t find(std::uint64_t key) const;  // kNone if absent
-  void insert(std::uint64_t key, std::uint32_t value);
-  std::size_t memory_bytes() const { return cells_.capacity() * sizeof(Cell); }
-
- private:
-  struct Cell {
-    std::uint64_t key = 0;
-    std::uint32_t value = kNone;
-  };
-  void place(Cell cell);
-  std::vector<Cell> cells_;
-  std::size_t used_ = 0;
-};
 
 struct OpRow {
   OpId id;
@@ -58,7 +45,7 @@ struct OpRow {
 
 struct Slot {
   std::uint32_t object = 0;
-  std::uint32_t place = 0;  // maps: key; sequences: block id
+  std::uint32_t place = 0;  // maps: key; sequences: id of the leaf
   std::uint32_t first = kNone;
   std::uint32_t last = kNone;
   std::uint32_t winner = kNone;
@@ -68,7 +55,8 @@ struct Slot {
 struct Object {
   OpId id;
   ObjectType type = ObjectType::map;
-  bool has_marks = false;  // of sequences
+  bool has_marks = false;      // of sequences
+  std::uint32_t slot = kNone;  // that the object was put into; kNone: the root
   std::uint32_t visible_keys = 0;
   struct Entry {
     std::uint32_t key = 0;
@@ -81,24 +69,34 @@ struct Object {
   bool is_map() const { return sequence == nullptr; }
 };
 
-class OpSet final : private Sequence::BlockIds {
+class OpSet final : private Sequence::Owner {
  public:
+  using Place = Sequence::Place;
+
   explicit OpSet(const ActorTable& actors);
+  OpSet(const OpSet&) = delete;
+  OpSet& operator=(const OpSet&) = delete;
 
   // --- building ---
 
-  // One operation of another replica, its ids in terms of the actor table.
+  // One operation or run of another replica, its ids in terms of the actor table.
   Status apply(const OpView& op, OpId id);
   // All operations of a change. `actors` maps the change's numbering to the table.
   Status apply_change(const ChangeView& change, std::span<const std::uint32_t> actors);
   // The rows of a document chunk, in its order, which is checked; at most `limit`.
   Status load(OpReader& reader, std::span<const std::uint32_t> actors, std::uint64_t limit);
 
-  // --- local edits ---
+  // --- local edits; places do not survive them ---
 
   std::uint32_t map_slot(std::uint32_t object, std::string_view key);  // found or made
-  // A new element behind `before` (kNone: at the head), before any other.
-  std::uint32_t element_slot(std::uint32_t object, std::uint32_t before);
+  // The slot of an element, which typed text gets now.
+  std::uint32_t element_slot(std::uint32_t object, Place p);
+  // A new element at a gap, which moves behind it: any row, or typed code points of equal width.
+  std::uint32_t insert_row(std::uint32_t object, Place& gap, const OpView& op, OpId id);
+  void insert_text(std::uint32_t object, Place& gap, OpId ref, OpId first, ByteView text,
+                   std::uint8_t width);
+  // Deletes `n` visible elements of one text run; successors go on by `step`.
+  void erase_text(std::uint32_t object, Place p, std::uint32_t n, OpId successor, std::int8_t step);
   std::uint32_t add_row(std::uint32_t slot, const OpView& op, OpId id);
   void add_successor(std::uint32_t row, OpId id, bool increment);
 
@@ -109,14 +107,21 @@ class OpSet final : private Sequence::BlockIds {
   const Object& object(std::uint32_t i) const { return objects_[i]; }
   std::size_t row_count() const { return rows_.size(); }
   std::size_t slot_count() const { return slots_.size(); }
+  std::size_t object_count() const { return objects_.size(); }
 
   std::uint32_t find_object(OpId id) const;                                   // index; kNone
   std::uint32_t find_row(OpId id) const;                                      // index; kNone
   std::uint32_t find_slot(std::uint32_t object, std::string_view key) const;  // kNone
+  // The element that `id` inserted; at_end if that is none of the object's.
+  Place find_element(std::uint32_t object, OpId id) const;
+  Place place_of(std::uint32_t slot) const;
   std::string_view key_text(std::uint32_t key) const;
   OpId element_id(std::uint32_t slot) const { return rows_[slots_[slot].first].id; }
   ByteView value_bytes(const OpRow& row) const;
+  // Of elements [begin, begin + count) of a text run.
+  ByteView text_bytes(const Run& run, std::uint32_t begin, std::uint32_t count) const;
   Scalar scalar(std::uint32_t row) const;  // counters with their increments
+  Units units_of_slot(std::uint32_t slot) const override;
   // The slot's visible rows, ascending.
   std::vector<std::uint32_t> visible_rows(std::uint32_t slot) const;
   // Map entries by key, bytewise.
@@ -126,8 +131,18 @@ class OpSet final : private Sequence::BlockIds {
   void successors(const OpRow& row, std::vector<OpId>& out) const;
   // The row as an operation with ids in terms of the actor table; links empty.
   OpView view(const OpRow& row) const;
-  // A deletion of whatever is in the slot, likewise.
+  // Elements of a text run as a run of operations, likewise.
+  OpView view_typing(std::uint32_t object, OpId ref, std::uint32_t value, std::uint8_t width,
+                     std::uint32_t count) const;
+  OpView view_typing(std::uint32_t object, const Run& run, std::uint32_t begin,
+                     std::uint32_t count) const {
+    return view_typing(object, run.ref_of(begin), run.value + begin * run.width, run.width, count);
+  }
+  // A deletion of whatever is in the slot, or of typed elements; likewise.
   OpView view_deletion(std::uint32_t slot) const;
+  OpView view_deleting(std::uint32_t object, OpId elem, std::int8_t step,
+                       std::uint32_t count) const;
+  std::uint32_t value_end() const { return static_cast<std::uint32_t>(values_.size()); }
   std::size_t memory_bytes() const;
 
  private:
@@ -135,18 +150,14 @@ class OpSet final : private Sequence::BlockIds {
     OpId id;
     std::uint32_t next = kNone;  // the next smaller
   };
-  struct IdRow {
-    std::uint32_t counter = 0;
-    std::uint32_t row = 0;
-  };
   class Loader;
 
-  void set_block(std::uint32_t slot, std::uint32_t block_id) override {
-    slots_[slot].place = block_id;
-  }
+  void placed(const Run& run, std::uint32_t leaf) override;
+  std::uint32_t where(OpId id) const;  // row, or kInLeaf | leaf id; kNone
+  void build_index() const;
   std::uint32_t new_slot(std::uint32_t object);
   void chain(std::uint32_t slot, std::uint32_t row);
-  std::uint32_t add_object(OpId id, Action action);
+  std::uint32_t add_object(OpId id, Action action, std::uint32_t slot);
   std::uint32_t intern(std::string_view key);
   std::uint32_t find_key(std::string_view key) const;
   void index_key(std::uint32_t key);
@@ -154,27 +165,40 @@ class OpSet final : private Sequence::BlockIds {
   std::uint32_t store_row(std::uint32_t slot, const OpView& op, OpId id);
   void store_successor(std::uint32_t row, OpId id);
   bool shows(const OpRow& row) const;
-  std::uint32_t width(const Slot& slot) const;
-  void refresh(std::uint32_t slot, std::uint32_t old_width);
-  Result<std::uint32_t> slot_for(const OpView& op, OpId id, std::uint32_t object);
-  Result<std::uint32_t> place_element(const OpView& op, OpId id, std::uint32_t object);
+  void refresh(std::uint32_t slot, const Units& before);
+  Result<Place> locate(const OpView& op, OpId id, std::uint32_t object) const;
+  Place gap_for(const OpView& op, OpId id, std::uint32_t object, Place reference) const;
+  Status apply_insert(const OpView& op, OpId id, std::uint32_t object);
+  Status apply_deleting(const OpView& op, OpId id, std::uint32_t object);
+  Status apply_to_slot(const OpView& op, OpId id, std::uint32_t slot);
   Status check_mark_end(const OpView& op, OpId id, std::uint32_t slot) const;
   void settle_loaded();
-  static bool sort_by_counter(std::vector<IdRow>& ids);
+  struct Increments {
+    std::uint64_t sum = 0;
+    bool only = true;  // nothing but increments succeeds the row
+  };
+  Increments increments(const OpRow& row) const;
 
   const ActorTable& actors_;
   std::vector<OpRow> rows_;
   std::vector<Slot> slots_;
   std::vector<Object> objects_;
+  Sequence::Leaves leaves_;
   IndexMap object_index_;  // by packed id
   std::vector<Successor> successors_;
-  std::vector<std::vector<IdRow>> ids_;  // by actor, ascending
+  mutable std::unique_ptr<IdIndex> ids_;  // made at the first question
   Bytes values_;
   Bytes key_text_;
   std::vector<std::uint32_t> key_end_;
   std::vector<std::uint32_t> key_index_;  // open addressing
   std::vector<OpId> link_scratch_;
-  bool loading_ = false;  // ids_ is sorted at the end
 };
+
+// Whether an operation inserts one code point and nothing else: the stuff of text runs.
+inline bool is_typing(const OpView& op) {
+  return op.insert && op.action == Action::kSet && (op.meta & 15) == kTypeText && !op.expand &&
+         !op.has_mark_name && op.links.size() <= 1 &&
+         is_code_point(op.value.first(std::min<std::size_t>(op.value.size(), op.meta >> 4)));
+}
 
 }  // namespace peat::automerge

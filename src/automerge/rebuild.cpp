@@ -1,13 +1,10 @@
 #include "automerge/rebuild.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace peat::automerge {
 
 namespace {
-
-constexpr std::uint32_t kDeletion = 0x80000000;
 
 std::unexpected<Error> bad(std::string what) { return fail(Code::document_invalid, what); }
 
@@ -42,13 +39,15 @@ ChangeHash encode_change(const ActorTable& actors, const ChangeFacts& facts, std
     return id.none() ? id : OpId(id.counter(), number[id.actor()]);
   };
   writer.clear();
+  OpId id(facts.start_op, 0);
   for (auto& op : ops) {
     op.object = renumber(op.object);
     op.elem = renumber(op.elem);
     links.clear();
     for (const auto link : op.links) links.push_back(renumber(link));
     op.links = links;
-    writer.append(op);
+    writer.append(op, id);
+    id = advance(id, op.count);
     op.links = {};
   }
   ChangeHeader header;
@@ -65,162 +64,215 @@ ChangeHash encode_change(const ActorTable& actors, const ChangeFacts& facts, std
 
 Rebuilder::Rebuilder(const OpSet& ops, const ActorTable& actors, ChangeGraph& graph,
                      std::uint32_t count)
-    : ops_(ops),
-      actors_(actors),
-      graph_(graph),
-      count_(count),
-      by_actor_(actors.size()),
-      ranges_(count) {
-  for (std::uint32_t i = 0; i < count; ++i) by_actor_[graph.row(i).actor].push_back(i);
-}
+    : ops_(ops), actors_(actors), graph_(graph), count_(count), segments_(actors.size()) {}
 
-// The actor's first change that reaches this counter; kNone if that is a later one.
-std::uint32_t Rebuilder::change_of(OpId id) {
-  const auto& mine = by_actor_[id.actor()];
-  if (mine.size() == 1) return graph_.row(mine[0]).max_op() < id.counter() ? kNone : mine[0];
-  const auto at = std::ranges::lower_bound(
-      mine, id.counter(), {}, [this](std::uint32_t change) { return graph_.row(change).max_op(); });
-  return at == mine.end() ? kNone : *at;
-}
-
-// Only once every range is known.
-std::uint32_t Rebuilder::position_of(OpId id) {
-  const auto change = change_of(id);
-  if (change == kNone) return kNone;
-  const auto& range = ranges_[change];
-  return range.begin + (id.counter() - range.first_counter);
-}
-
-// The slot's predecessor links and deletions.
-void Rebuilder::collect(std::uint32_t slot) {
-  thread_local std::vector<OpId> successors;
-  const auto first_deletion = deletions_.size();
-  for (auto at = ops_.slot(slot).first; at != kNone; at = ops_.row(at).next) {
-    if (ops_.row(at).links == kNone) continue;
-    ops_.successors(ops_.row(at), successors);
-    for (const auto id : successors) {
-      const auto row = ops_.find_row(id);
-      links_.push_back({id, at, row});
-      if (row == kNone) deletions_.push_back({id, slot});
-    }
+// Typed text gives its insertions, and its deletions from the lowest id on.
+void Rebuilder::collect_runs(std::uint32_t object) {
+  const auto& sequence = *ops_.object(object).sequence;
+  for (auto p = sequence.begin(); !sequence.at_end(p); p = sequence.next_run(p)) {
+    const auto& run = sequence.run(p);
+    if (run.rich()) continue;
+    Segment typing;
+    typing.kind = Segment::Kind::typing;
+    typing.counter = run.first.counter();
+    typing.count = run.count;
+    typing.run = &run;
+    typing.source = object;
+    segments_[run.first.actor()].push_back(typing);
+    if (run.visible()) continue;
+    auto deleting = typing;
+    deleting.kind = Segment::Kind::deleting;
+    deleting.counter = std::min(run.successor.counter(), run.successor_of(run.count - 1).counter());
+    segments_[run.successor.actor()].push_back(deleting);
   }
-  const auto begin = deletions_.begin() + static_cast<std::ptrdiff_t>(first_deletion);
-  if (deletions_.end() - begin < 2) return;
-  std::sort(begin, deletions_.end(),
-            [](const Deletion& a, const Deletion& b) { return a.id.packed < b.id.packed; });
-  deletions_.erase(std::unique(begin, deletions_.end(),
-                               [](const Deletion& a, const Deletion& b) { return a.id == b.id; }),
-                   deletions_.end());
 }
 
-Status Rebuilder::count_operations() {
-  const auto count = [this](OpId id) {
-    const auto change = change_of(id);
-    if (change == kNone) return false;
-    auto& range = ranges_[change];
-    range.first_counter = std::min(range.first_counter, id.counter());
-    ++range.ops;
-    return true;
+// The rows of a slot, each with its predecessors, and the deletions among the successors.
+void Rebuilder::collect_slot(std::uint32_t slot) {
+  struct Link {
+    OpId successor;
+    OpId row;
   };
-  bool all = true;
-  for (std::uint32_t i = 0; i < ops_.row_count(); ++i) all &= count(ops_.row(i).id);
-  for (const auto& deletion : deletions_) all &= count(deletion.id);
-  if (!all && count_ == graph_.size()) {
-    return bad("an operation belongs to none of the document's changes");
+  thread_local std::vector<OpId> successors;
+  thread_local std::vector<Link> links;
+  links.clear();
+  for (auto at = ops_.slot(slot).first; at != kNone; at = ops_.row(at).next) {
+    ops_.successors(ops_.row(at), successors);
+    for (const auto id : successors) links.push_back({id, ops_.row(at).id});
   }
-  std::uint32_t begin = 0;
-  for (std::uint32_t i = 0; i < count_; ++i) {
-    auto& range = ranges_[i];
-    const auto max_op = graph_.row(i).max_op();
-    if (range.ops == 0) range.first_counter = max_op + 1;
-    if (max_op + 1 - range.first_counter != range.ops) {
-      return bad("change " + std::to_string(i) + " lacks operations or has one twice");
+  const auto less = [this](const Link& a, const Link& b) {
+    return actors_.less(a.successor, b.successor);
+  };
+  if (!std::ranges::is_sorted(links, less)) std::ranges::stable_sort(links, less);
+  auto row = ops_.slot(slot).first;
+  const auto add_row = [&](std::uint32_t preds, std::uint32_t count) {
+    Segment segment;
+    segment.counter = ops_.row(row).id.counter();
+    segment.source = row;
+    segment.preds = preds;
+    segment.pred_count = count;
+    segments_[ops_.row(row).id.actor()].push_back(segment);
+    row = ops_.row(row).next;
+  };
+  for (std::size_t i = 0; i < links.size();) {
+    const auto id = links[i].successor;
+    const auto begin = static_cast<std::uint32_t>(preds_.size());
+    for (; i < links.size() && links[i].successor == id; ++i) preds_.push_back(links[i].row);
+    const auto count = static_cast<std::uint32_t>(preds_.size()) - begin;
+    while (row != kNone && actors_.less(ops_.row(row).id, id)) add_row(0, 0);
+    if (row != kNone && ops_.row(row).id == id) {
+      add_row(begin, count);
+      continue;
     }
-    range.begin = begin;
-    begin += range.ops;
-    graph_.set_ops(i, range.first_counter, range.ops);
-    PEAT_TRY_VOID(check_against_deps(i));
+    Segment deletion;
+    deletion.kind = Segment::Kind::deletion;
+    deletion.counter = id.counter();
+    deletion.source = slot;
+    deletion.preds = begin;
+    deletion.pred_count = count;
+    segments_[id.actor()].push_back(deletion);
   }
-  op_row_.assign(begin, kNone);
-  pred_begin_.assign(begin + 1, 0);
+  while (row != kNone) add_row(0, 0);
+}
+
+// Ascending, and no two overlapping. Counters are nearly dense, so that segments usually find
+// their places in an array without comparing.
+Status Rebuilder::sort_segments() {
+  std::vector<std::uint32_t> at;
+  std::vector<Segment> sorted;
+  for (auto& mine : segments_) {
+    std::uint32_t most = 0;
+    for (const auto& segment : mine) most = std::max(most, segment.counter);
+    if (most / 16 > mine.size()) {
+      std::ranges::sort(mine, {}, &Segment::counter);
+    } else if (!std::ranges::is_sorted(mine, {}, &Segment::counter)) {
+      at.assign(std::size_t{most} + 1, kNone);
+      for (std::uint32_t i = 0; i < mine.size(); ++i) {
+        if (at[mine[i].counter] != kNone) return bad("an operation stands in the document twice");
+        at[mine[i].counter] = i;
+      }
+      sorted.clear();
+      sorted.reserve(mine.size());
+      for (const auto i : at) {
+        if (i != kNone) sorted.push_back(mine[i]);
+      }
+      mine.swap(sorted);
+    }
+    for (std::size_t i = 1; i < mine.size(); ++i) {
+      if (mine[i].counter - mine[i - 1].counter < mine[i - 1].count) {
+        return bad("an operation stands in the document twice");
+      }
+    }
+  }
   return {};
 }
 
-Status Rebuilder::check_against_deps(std::uint32_t change) const {
+// Gives a change the segments up to its greatest operation; the first tells where it starts.
+Status Rebuilder::assign_change(std::uint32_t change) {
+  const auto& row = graph_.row(change);
+  const auto& mine = segments_[row.actor];
+  auto& cursor = cursors_[row.actor];
+  const auto max_op = row.max_op();
+  std::uint32_t first = max_op + 1;
+  std::uint32_t ops = 0;
+  while (cursor.segment < mine.size()) {
+    const auto& segment = mine[cursor.segment];
+    const auto begin = segment.counter + cursor.offset;
+    if (begin > max_op) break;
+    if (ops == 0) first = begin;
+    const auto n = std::min(segment.count - cursor.offset, max_op - begin + 1);
+    ops += n;
+    cursor.offset += n;
+    if (cursor.offset < segment.count) break;
+    cursor = {cursor.segment + 1, 0};
+  }
+  if (max_op + 1 - first != ops) {
+    return bad("change " + std::to_string(change) + " lacks operations or has one twice");
+  }
+  graph_.set_ops(change, first, ops);
   for (const auto dep : graph_.deps(change)) {
-    if (graph_.row(dep).max_op() >= graph_.row(change).start_op) {
+    if (graph_.row(dep).max_op() >= first) {
       return bad("change " + std::to_string(change) + " counts below one it depends on");
     }
   }
   return {};
 }
 
-Status Rebuilder::place_operations() {
-  for (std::uint32_t i = 0; i < ops_.row_count(); ++i) {
-    const auto at = position_of(ops_.row(i).id);
-    if (at == kNone) continue;
-    if (op_row_[at] != kNone) return bad("an operation stands in the document twice");
-    op_row_[at] = i;
+Status Rebuilder::assign() {
+  for (std::uint32_t i = 0; i < ops_.object_count(); ++i) {
+    if (!ops_.object(i).is_map()) collect_runs(i);
   }
-  for (std::uint32_t i = 0; i < deletions_.size(); ++i) {
-    const auto at = position_of(deletions_[i].id);
-    if (at == kNone) continue;
-    if (op_row_[at] != kNone) return bad("a deletion has the id of another operation");
-    op_row_[at] = kDeletion | i;
-  }
-  for (const auto& link : links_) {
-    if (link.successor_row != kNone &&
-        ops_.row(link.successor_row).slot != ops_.row(link.row).slot) {
-      return bad("an operation is replaced by one at another place");
+  for (std::uint32_t slot = 0; slot < ops_.slot_count(); ++slot) collect_slot(slot);
+  PEAT_TRY_VOID(sort_segments());
+  cursors_.assign(segments_.size(), {});
+  for (std::uint32_t i = 0; i < count_; ++i) PEAT_TRY_VOID(assign_change(i));
+  if (count_ != graph_.size()) return {};
+  for (std::size_t actor = 0; actor < segments_.size(); ++actor) {
+    if (cursors_[actor].segment != segments_[actor].size()) {
+      return bad("an operation belongs to none of the document's changes");
     }
-    const auto at = position_of(link.successor);
-    if (at != kNone) ++pred_begin_[at];
-  }
-  std::uint32_t sum = 0;
-  for (auto& begin : pred_begin_) sum += std::exchange(begin, sum);
-  preds_.resize(sum);
-  auto next = pred_begin_;
-  for (const auto& link : links_) {
-    const auto at = position_of(link.successor);
-    if (at != kNone) preds_[next[at]++] = ops_.row(link.row).id;
   }
   return {};
 }
 
-Status Rebuilder::assign() {
-  if (ops_.row_count() >= kDeletion) return bad("too many operations");
-  for (std::uint32_t slot = 0; slot < ops_.slot_count(); ++slot) collect(slot);
-  PEAT_TRY_VOID(count_operations());
-  return place_operations();
+OpView Rebuilder::view(const Segment& segment, std::uint32_t offset, std::uint32_t most,
+                       std::deque<OpId>& targets) const {
+  const auto n = std::min(segment.count - offset, most);
+  OpView op;
+  switch (segment.kind) {
+    case Segment::Kind::typing:
+      return ops_.view_typing(segment.source, *segment.run, offset, n);
+    case Segment::Kind::deleting: {
+      const auto& run = *segment.run;
+      const auto& target =
+          targets.emplace_back(run.step < 0 ? run.id(run.count - 1 - offset) : run.id(offset));
+      op = ops_.view_deleting(segment.source, target, n == 1 ? std::int8_t{0} : run.step, n);
+      op.links = std::span(&target, 1);
+      return op;
+    }
+    case Segment::Kind::row:
+      op = ops_.view(ops_.row(segment.source));
+      break;
+    case Segment::Kind::deletion:
+      op = ops_.view_deletion(segment.source);
+      break;
+  }
+  op.links = std::span(preds_).subspan(segment.preds, segment.pred_count);
+  return op;
+}
+
+Status Rebuilder::dep_hashes(std::uint32_t change, std::vector<ChangeHash>& out) const {
+  out.clear();
+  for (const auto dep : graph_.deps(change)) out.push_back(graph_.row(dep).hash);
+  for (std::size_t d = 1; d < out.size(); ++d) {
+    if (!(out[d - 1] < out[d])) {
+      return bad("change " + std::to_string(change) + " lists its dependencies out of order");
+    }
+  }
+  return {};
 }
 
 Status Rebuilder::write(bool known, RebuiltChanges* keep) {
   std::vector<OpView> views;
+  std::deque<OpId> targets;  // that views of deletions point to
   std::vector<ChangeHash> deps;
   Bytes scratch;
-  std::uint32_t most = 0;
-  for (const auto& range : ranges_) most = std::max(most, range.ops);
-  views.reserve(most);
   if (keep != nullptr) keep->begin.push_back(0);
+  cursors_.assign(segments_.size(), {});
   for (std::uint32_t i = 0; i < count_; ++i) {
     const auto& row = graph_.row(i);
+    const auto& mine = segments_[row.actor];
+    auto& cursor = cursors_[row.actor];
     views.clear();
-    for (auto at = ranges_[i].begin; at < ranges_[i].begin + ranges_[i].ops; ++at) {
-      if ((op_row_[at] & kDeletion) != 0) {
-        views.push_back(ops_.view_deletion(deletions_[op_row_[at] & ~kDeletion].slot));
-      } else {
-        views.push_back(ops_.view(ops_.row(op_row_[at])));
-      }
-      views.back().links =
-          std::span(preds_).subspan(pred_begin_[at], pred_begin_[at + 1] - pred_begin_[at]);
+    targets.clear();
+    for (std::uint32_t left = row.op_count; left != 0;) {
+      const auto& segment = mine[cursor.segment];
+      views.push_back(view(segment, cursor.offset, left, targets));
+      left -= views.back().count;
+      cursor.offset += views.back().count;
+      if (cursor.offset == segment.count) cursor = {cursor.segment + 1, 0};
     }
-    deps.clear();
-    for (const auto dep : graph_.deps(i)) deps.push_back(graph_.row(dep).hash);
-    for (std::size_t d = 1; d < deps.size(); ++d) {
-      if (!(deps[d - 1] < deps[d])) {
-        return bad("change " + std::to_string(i) + " lists its dependencies out of order");
-      }
-    }
+    PEAT_TRY_VOID(dep_hashes(i, deps));
     Bytes& out = keep != nullptr ? keep->bytes : scratch;
     if (keep == nullptr) scratch.clear();
     const ChangeFacts facts{deps,     row.actor,         row.seq,        row.start_op,

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <vector>
 
@@ -16,7 +17,8 @@
 
 namespace peat::automerge {
 
-// Writes one change whose operations have ids in terms of `actors`. Appends the chunk to `out`.
+// Writes one change whose operations, one behind the other from start_op, have ids in terms of
+// `actors`. Appends the chunk to `out`.
 struct ChangeFacts {
   std::span<const ChangeHash> deps;  // ascending
   std::uint32_t author = 0;
@@ -40,7 +42,10 @@ struct RebuiltChanges {
 
 // Assigns the operations to the first `count` changes of `graph`, whose start_op and op_count
 // are set; max_op() of each row must be right before (start_op - 1 + op_count). Operations of
-// later changes are passed over.
+// later changes are passed over. The op set must not change meanwhile.
+//
+// Works on segments: operations with consecutive ids that come out of one text run, or one row, or
+// one deletion. Cost: of the runs and rows, plus the changes.
 class Rebuilder {
  public:
   Rebuilder(const OpSet& ops, const ActorTable& actors, ChangeGraph& graph, std::uint32_t count);
@@ -50,38 +55,38 @@ class Rebuilder {
   Status write(bool known, RebuiltChanges* keep);
 
  private:
-  struct Link {
-    OpId successor;
-    std::uint32_t row = kNone;            // the predecessor
-    std::uint32_t successor_row = kNone;  // kNone: a deletion
+  struct Segment {
+    enum class Kind : std::uint8_t { row, typing, deleting, deletion };
+    std::uint32_t counter = 0;  // of the first operation
+    std::uint32_t count = 1;
+    const Run* run = nullptr;  // typing, deleting
+    std::uint32_t source = 0;  // row; typing, deleting: object; deletion: slot
+    std::uint32_t preds = 0;   // row, deletion: where they begin
+    std::uint32_t pred_count = 0;
+    Kind kind = Kind::row;
   };
-  struct Deletion {
-    OpId id;
-    std::uint32_t slot = kNone;
-  };
-  std::uint32_t change_of(OpId id);
-  std::uint32_t position_of(OpId id);
-  void collect(std::uint32_t slot);
-  Status count_operations();
-  Status place_operations();
-  Status check_against_deps(std::uint32_t change) const;
+  void collect_runs(std::uint32_t object);
+  void collect_slot(std::uint32_t slot);
+  Status sort_segments();
+  Status assign_change(std::uint32_t change);
+  // The part of a segment from `offset` on as operations, at most `most`.
+  OpView view(const Segment& segment, std::uint32_t offset, std::uint32_t most,
+              std::deque<OpId>& targets) const;
+  Status dep_hashes(std::uint32_t change, std::vector<ChangeHash>& out) const;
 
   const OpSet& ops_;
   const ActorTable& actors_;
   ChangeGraph& graph_;
   std::uint32_t count_;
-  std::vector<std::vector<std::uint32_t>> by_actor_;  // changes
-  std::vector<Link> links_;
-  std::vector<Deletion> deletions_;
-  struct Range {
-    std::uint32_t first_counter = kNone;
-    std::uint32_t ops = 0;
-    std::uint32_t begin = 0;
-  };
-  std::vector<Range> ranges_;          // by change
-  std::vector<std::uint32_t> op_row_;  // by position; deletions: kDeletion | index
-  std::vector<std::uint32_t> pred_begin_;
+  std::vector<std::vector<Segment>> segments_;  // by actor, ascending
   std::vector<OpId> preds_;
+  // How far assign or write has come among an actor's segments: the changes of an actor take its
+  // operations in order.
+  struct Cursor {
+    std::size_t segment = 0;
+    std::uint32_t offset = 0;
+  };
+  std::vector<Cursor> cursors_;
 };
 
 }  // namespace peat::automerge

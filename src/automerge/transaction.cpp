@@ -108,6 +108,12 @@ Action action_of(ObjectType type) {
   return Action::kMakeMap;
 }
 
+std::uint8_t code_point_width(std::uint8_t lead) {
+  if (lead < 0x80) return 1;
+  if (lead < 0xe0) return 2;
+  return lead < 0xf0 ? 3 : 4;
+}
+
 std::unexpected<Error> beyond(std::size_t index, std::uint64_t length) {
   return fail(Code::out_of_range,
               "index " + std::to_string(index) + " of " + std::to_string(length) + " elements");
@@ -122,12 +128,10 @@ class Editor {
   Result<std::uint32_t> map(ObjectId id) const { return object(id, true); }
   Result<std::uint32_t> sequence(ObjectId id) const { return object(id, false); }
 
-  Result<std::uint32_t> element(std::uint32_t object, std::size_t index) const {
-    const auto& elements = *ops_.object(object).sequence;
-    std::uint32_t into = 0;
-    const auto place = elements.at_index(index, into);
-    if (elements.at_end(place)) return beyond(index, elements.total_width());
-    return elements.slot(place);
+  // The slot of the element at an index.
+  Result<std::uint32_t> element(std::uint32_t object, std::size_t index) {
+    PEAT_TRY(const auto place, place_at(object, index));
+    return ops_.element_slot(object, place);
   }
 
   // Whether a visible row shows this value now. A counter shows its sum: after increments, putting
@@ -184,56 +188,96 @@ class Editor {
     return emit(slot, op, visible);
   }
 
-  // Where something inserted at `index` goes: the element before (kNone: the head), and the index
-  // that it gets (greater than asked for inside an element of several units).
+  // Where something inserted at `index` goes: the gap, the element before it, and the index that it
+  // gets (greater than asked for inside an element of several units).
   struct Spot {
-    std::uint32_t before = kNone;
-    std::size_t index = 0;
+    Sequence::Place gap;
+    OpId ref;
+    std::uint64_t index = 0;
   };
   Result<Spot> spot(std::uint32_t object, std::size_t index) const {
-    const auto& elements = *ops_.object(object).sequence;
-    if (index > elements.total_width()) return beyond(index, elements.total_width());
+    const auto& elements = sequence_of(object);
+    const auto unit = unit_of(object);
+    if (index > elements.total().*unit) return beyond(index, elements.total().*unit);
     Spot out;
-    auto next = elements.begin();
     if (index != 0) {
-      std::uint32_t into = 0;
-      const auto place = elements.at_index(index - 1, into);
-      out.before = elements.slot(place);
-      out.index = index - 1 - into + elements.width(place);
-      next = elements.next(place);
+      std::uint64_t into = 0;
+      const auto place = elements.at_index(index - 1, unit, into);
+      const auto& run = elements.run(place);
+      const auto width = run.rich() ? ops_.units_of_slot(run.value).*unit : run.units(1).*unit;
+      out.gap = Sequence::after(place);
+      out.ref = run.id(place.offset);
+      out.index = index - 1 - into + width;
     }
-    if (ops_.object(object).has_marks) out.before = past_marks(elements, next, out.before);
+    if (ops_.object(object).has_marks) pass_marks(elements, out);
     return out;
   }
 
-  // Inserts one element and makes it the spot for the next.
+  // Inserts one element and makes the place behind it the spot for the next.
   Status insert(std::uint32_t object, Spot& at, const OpView& value) {
-    PEAT_TRY(const auto id, next_id());
     OpView op = value;
+    op.elem = at.ref;
     op.insert = true;
-    op.elem = at.before == kNone ? OpId() : ops_.element_id(at.before);
-    const auto slot = ops_.element_slot(object, at.before);
-    const auto row = ops_.add_row(slot, op, id);
-    record(id, row, slot, {});
-    at.before = slot;
+    if (is_typing(op)) {
+      return insert_text(object, at, op.value, static_cast<std::uint8_t>(op.meta >> 4));
+    }
+    PEAT_TRY(const auto id, next_id());
+    const auto row = ops_.insert_row(object, at.gap, op, id);
+    PendingOp done;
+    done.id = id;
+    done.source = row;
+    record(done, {});
+    at.ref = id;
     return {};
   }
 
-  Status erase_range(std::uint32_t object, std::size_t index, std::size_t count) {
-    const auto& elements = *ops_.object(object).sequence;
-    for (std::size_t erased = 0; erased < count;) {
-      std::uint32_t into = 0;
-      const auto place = elements.at_index(index, into);
+  // Inserts code points of `width` bytes each, an operation each.
+  Status insert_text(std::uint32_t object, Spot& at, ByteView text, std::uint8_t width) {
+    PendingOp op;
+    op.kind = PendingOp::Kind::typing;
+    op.count = static_cast<std::uint32_t>(text.size() / width);
+    op.width = width;
+    op.source = object;
+    op.elem = at.ref;
+    op.value = ops_.value_end();
+    PEAT_TRY(op.id, next_id(op.count));
+    ops_.insert_text(object, at.gap, at.ref, op.id, text, width);
+    record_run(op);
+    at.ref = advance(op.id, std::int64_t{op.count} - 1);
+    return {};
+  }
+
+  Status erase_range(std::uint32_t object, std::uint64_t index, std::size_t units) {
+    const auto& elements = sequence_of(object);
+    const auto unit = unit_of(object);
+    for (std::uint64_t erased = 0; erased < units;) {
+      std::uint64_t into = 0;
+      const auto place = elements.at_index(index, unit, into);
       if (elements.at_end(place)) break;
-      const auto width = elements.width(place);
+      const auto& run = elements.run(place);
+      const auto width = run.rich() ? ops_.units_of_slot(run.value).*unit : run.units(1).*unit;
       if (into != 0) {  // inside an element: on to the next one
         index += width - into;
         continue;
       }
-      PEAT_TRY_VOID(erase(elements.slot(place)));
-      erased += width;
+      if (run.rich()) {
+        PEAT_TRY_VOID(erase(run.value));
+        erased += width;
+        continue;
+      }
+      const auto most = (units - erased + width - 1) / width;
+      const auto n =
+          static_cast<std::uint32_t>(std::min<std::uint64_t>(most, run.count - place.offset));
+      PEAT_TRY_VOID(erase_text(object, place, n));
+      erased += n * width;
     }
     return {};
+  }
+
+  Status erase_at(std::uint32_t object, std::size_t index) {
+    PEAT_TRY(const auto place, place_at(object, index));
+    const auto& run = sequence_of(object).run(place);
+    return run.rich() ? erase(run.value) : erase_text(object, place, 1);
   }
 
  private:
@@ -247,30 +291,61 @@ class Editor {
     return index;
   }
 
+  const Sequence& sequence_of(std::uint32_t object) const { return *ops_.object(object).sequence; }
+  Unit unit_of(std::uint32_t object) const { return impl_.unit_of(ops_.object(object)); }
+
+  Result<Sequence::Place> place_at(std::uint32_t object, std::size_t index) const {
+    const auto& elements = sequence_of(object);
+    std::uint64_t into = 0;
+    const auto place = elements.at_index(index, unit_of(object), into);
+    if (elements.at_end(place)) return beyond(index, elements.total().*unit_of(object));
+    return place;
+  }
+
   // Past marks that want what is inserted at their edge on their other side.
-  std::uint32_t past_marks(const Sequence& elements, Sequence::Place p,
-                           std::uint32_t before) const {
-    std::vector<std::uint32_t> spots{before};
-    for (; !elements.at_end(p); p = elements.next(p)) {
-      const auto slot = elements.slot(p);
-      const auto& row = ops_.row(ops_.slot(slot).first);
+  void pass_marks(const Sequence& elements, Spot& at) const {
+    struct Candidate {
+      Sequence::Place gap;
+      OpId ref;
+    };
+    std::vector<Candidate> spots{{at.gap, at.ref}};
+    for (auto p = elements.normalised(at.gap); !elements.at_end(p); p = elements.next_run(p)) {
+      const auto& run = elements.run(p);
+      if (!run.rich()) {
+        if (run.visible()) break;
+        continue;
+      }
+      const auto& row = ops_.row(ops_.slot(run.value).first);
       if (row.action != Action::kMark) {
-        if (ops_.slot(slot).winner != kNone) break;
+        if (ops_.slot(run.value).winner != kNone) break;
         continue;
       }
       const bool begins = row.extra != kNone;
       if (!begins) {
-        const auto begin = std::ranges::find_if(spots, [&](std::uint32_t s) {
-          return s != kNone && ops_.element_id(s) == OpId(row.id.counter() - 1, row.id.actor());
-        });
+        const auto begin =
+            std::ranges::find(spots, OpId(row.id.counter() - 1, row.id.actor()), &Candidate::ref);
         if (begin != spots.end() && begin != spots.begin()) {
           spots.erase(begin, spots.end());
           continue;
         }
       }
-      if (begins == row.expand) spots.push_back(slot);
+      if (begins == row.expand) spots.push_back({Sequence::after(p), row.id});
     }
-    return spots.back();
+    at.gap = spots.back().gap;
+    at.ref = spots.back().ref;
+  }
+
+  Status erase_text(std::uint32_t object, Sequence::Place place, std::uint32_t n) {
+    PendingOp op;
+    op.kind = PendingOp::Kind::deleting;
+    op.count = n;
+    op.step = n == 1 ? std::int8_t{0} : std::int8_t{1};
+    op.source = object;
+    op.elem = sequence_of(object).id(place);
+    PEAT_TRY(op.id, next_id(n));
+    ops_.erase_text(object, place, n, op.id, 1);
+    record_run(op);
+    return {};
   }
 
   static OpView deletion() {
@@ -279,9 +354,10 @@ class Editor {
     return op;
   }
 
-  Result<OpId> next_id() {
-    const auto counter = std::uint64_t{pending_.start_op} + pending_.ops.size();
-    if (counter >= kMaxCounter) {
+  // The first of `n` new ids.
+  Result<OpId> next_id(std::uint32_t n = 1) {
+    const auto counter = std::uint64_t{pending_.start_op} + pending_.count;
+    if (counter + n > kMaxCounter) {
       return fail(Code::limit_exceeded, "the document has used up its 2^32 operation counters");
     }
     if (pending_.actor == kNone) pending_.actor = impl_.actors.add(impl_.actor.bytes);
@@ -299,21 +375,50 @@ class Editor {
     for (const auto row : replaced) {
       ops_.add_successor(row, id, op.action == Action::kIncrement);
     }
-    const auto row = op.action == Action::kDelete ? kNone : ops_.add_row(slot, op, id);
-    record(id, row, slot, replaced);
+    PendingOp done;
+    done.id = id;
+    if (op.action == Action::kDelete) {
+      done.kind = PendingOp::Kind::deletion;
+      done.source = slot;
+    } else {
+      done.source = ops_.add_row(slot, op, id);
+    }
+    record(done, replaced);
     return {};
   }
 
-  void record(OpId id, std::uint32_t row, std::uint32_t slot,
-              std::span<const std::uint32_t> replaced) {
-    PendingOp op;
-    op.id = id;
-    op.row = row;
-    op.slot = slot;
+  void record(PendingOp op, std::span<const std::uint32_t> replaced) {
     op.preds_begin = static_cast<std::uint32_t>(pending_.preds.size());
     op.preds_count = static_cast<std::uint32_t>(replaced.size());
     for (const auto pred : replaced) pending_.preds.push_back(ops_.row(pred).id);
     pending_.ops.push_back(op);
+    ++pending_.count;
+  }
+
+  // Typing and deleting go on with the run before where they can.
+  void record_run(const PendingOp& op) {
+    pending_.count += op.count;
+    if (!pending_.ops.empty() && extend(pending_.ops.back(), op)) return;
+    pending_.ops.push_back(op);
+  }
+  static bool extend(PendingOp& last, const PendingOp& op) {
+    if (last.kind != op.kind || last.source != op.source) return false;
+    if (op.kind == PendingOp::Kind::typing) {
+      if (last.width != op.width || op.elem != advance(last.id, std::int64_t{last.count} - 1) ||
+          op.value != last.value + last.count * last.width) {
+        return false;
+      }
+    } else {
+      const auto end = advance(last.elem, std::int64_t{last.step} * (last.count - 1));
+      const auto step = std::int64_t{op.elem.counter()} - std::int64_t{end.counter()};
+      if (op.elem.actor() != end.actor() || (step != 1 && step != -1) ||
+          (last.count > 1 && last.step != step) || (op.count > 1 && op.step != step)) {
+        return false;
+      }
+      last.step = static_cast<std::int8_t>(step);
+    }
+    last.count += op.count;
+    return true;
   }
 
   Document::Impl& impl_;
@@ -375,7 +480,7 @@ Transaction::~Transaction() { rollback(); }
 const Document& Transaction::document() const { return *document_; }
 
 std::size_t Transaction::pending_ops() const {
-  return document_ == nullptr ? 0 : document_->impl_->pending->ops.size();
+  return document_ == nullptr ? 0 : document_->impl_->pending->count;
 }
 
 void Transaction::rollback() {
@@ -404,6 +509,26 @@ Result<std::optional<ChangeHash>> Transaction::commit(const CommitOptions& optio
   });
 }
 
+OpView Document::Impl::view(const PendingOp& edit) const {
+  OpView op;
+  switch (edit.kind) {
+    case PendingOp::Kind::typing:
+      return ops->view_typing(edit.source, edit.elem, edit.value, edit.width, edit.count);
+    case PendingOp::Kind::deleting:
+      op = ops->view_deleting(edit.source, edit.elem, edit.step, edit.count);
+      op.links = std::span(&edit.elem, 1);
+      return op;
+    case PendingOp::Kind::row:
+      op = ops->view(ops->row(edit.source));
+      break;
+    case PendingOp::Kind::deletion:
+      op = ops->view_deletion(edit.source);
+      break;
+  }
+  op.links = std::span(pending->preds).subspan(edit.preds_begin, edit.preds_count);
+  return op;
+}
+
 // Writes the pending edits as a change and appends it.
 ChangeHash Document::Impl::commit(const CommitOptions& options) {
   auto& edits = *pending;
@@ -424,15 +549,11 @@ ChangeHash Document::Impl::commit(const CommitOptions& options) {
   row.actor = edits.actor;
   row.seq = graph.seq_of(edits.actor) + 1;
   row.start_op = edits.start_op;
-  row.op_count = static_cast<std::uint32_t>(edits.ops.size());
+  row.op_count = edits.count;
 
-  std::vector<OpView> views;
-  views.reserve(edits.ops.size());
-  for (const auto& edit : edits.ops) {
-    auto& op = views.emplace_back(edit.row != kNone ? ops->view(ops->row(edit.row))
-                                                    : ops->view_deletion(edit.slot));
-    op.links = std::span(edits.preds).subspan(edit.preds_begin, edit.preds_count);
-  }
+  thread_local std::vector<OpView> views;
+  views.clear();
+  for (const auto& edit : edits.ops) views.push_back(view(edit));
   const ChangeFacts facts{deps, row.actor, row.seq, row.start_op, row.time, options.message, {}};
   thread_local Bytes chunk;
   chunk.clear();
@@ -525,8 +646,7 @@ Status Transaction::erase(ObjectId object, std::string_view key) {
 Status Transaction::erase(ObjectId object, std::size_t index) {
   return with_editor(impl(), [&](Editor& edit) -> Status {
     PEAT_TRY(const auto sequence, edit.sequence(object));
-    PEAT_TRY(const auto slot, edit.element(sequence, index));
-    return edit.erase(slot);
+    return edit.erase_at(sequence, index);
   });
 }
 
@@ -552,19 +672,21 @@ Status Transaction::splice_text(ObjectId text, std::size_t index, std::ptrdiff_t
     PEAT_TRY(const auto sequence, edit.sequence(text));
     PEAT_TRY(auto range, splice_range(index, erase));
     PEAT_TRY(auto spot, edit.spot(sequence, range.index));
-    const std::string copy(insert);
-    std::size_t inserted = 0;
-    for (std::size_t at = 0; at < copy.size();) {
-      auto end = at + 1;
-      while (end < copy.size() && (static_cast<std::uint8_t>(copy[end]) & 0xc0) == 0x80) ++end;
-      OpView op;
-      op.value = as_bytes(std::string_view(copy).substr(at, end - at));
-      op.meta = meta_of(kTypeText, end - at);
-      PEAT_TRY_VOID(edit.insert(sequence, spot, op));
+    // Code points of equal width go in together.
+    const auto bytes = as_bytes(insert);
+    const auto before = impl()->ops->object(sequence).sequence->total();
+    for (std::size_t at = 0; at < bytes.size();) {
+      const auto width = code_point_width(bytes[at]);
+      auto end = at + width;
+      while (end < bytes.size() && code_point_width(bytes[end]) == width) end += width;
+      PEAT_TRY_VOID(edit.insert_text(sequence, spot, bytes.subspan(at, end - at), width));
       at = end;
-      ++inserted;
     }
-    if (inserted != 0) range.index = spot.index + inserted;
+    if (!insert.empty()) {
+      const auto unit = impl()->unit_of(impl()->ops->object(sequence));
+      const auto& now = impl()->ops->object(sequence).sequence->total();
+      range.index = spot.index + (now.*unit - before.*unit);
+    }
     return edit.erase_range(sequence, range.index, range.erase);
   });
 }
