@@ -1,0 +1,6 @@
+#[path = "../../automerge_rows.rs"]
+mod rows;
+
+fn main() {
+    rows::main()
+}
