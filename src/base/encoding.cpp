@@ -74,6 +74,28 @@ Result<Bytes> from_base64(std::string_view text) {
   return out;
 }
 
+std::string to_base64url(ByteView bytes) {
+  auto out = to_base64(bytes);
+  while (!out.empty() && out.back() == '=') out.pop_back();
+  for (auto& c : out) {
+    if (c == '+') c = '-';
+    if (c == '/') c = '_';
+  }
+  return out;
+}
+
+Result<Bytes> from_base64url(std::string_view text) {
+  std::string standard(text);
+  for (auto& c : standard) {
+    const bool foreign = c == '+' || c == '/' || c == '=' || c == ' ' || (c >= '\t' && c <= '\r');
+    if (foreign) return fail(Code::malformed, "not base64url (URL alphabet, no padding)");
+    if (c == '-') c = '+';
+    if (c == '_') c = '/';
+  }
+  standard.append((4 - standard.size() % 4) % 4, '=');
+  return from_base64(standard);
+}
+
 Sha256Digest sha256(ByteView data) { return sha256({data}); }
 
 Sha256Digest sha256(std::initializer_list<ByteView> parts) {

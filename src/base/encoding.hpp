@@ -16,6 +16,9 @@ Result<Bytes> from_hex(std::string_view text);  // either case; even length
 std::string to_base64(ByteView bytes);             // standard alphabet, padded
 Result<Bytes> from_base64(std::string_view text);  // strict; surrounding white space is trimmed
 
+std::string to_base64url(ByteView bytes);             // RFC 4648 section 5, without padding
+Result<Bytes> from_base64url(std::string_view text);  // strict; no padding, no white space
+
 // SHA-256 in one shot and streaming, on nettle's low-level context (uses SHA-NI).
 using Sha256Digest = std::array<std::uint8_t, 32>;
 Sha256Digest sha256(ByteView data);

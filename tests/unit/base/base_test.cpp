@@ -25,6 +25,11 @@ TEST(Base64, IsStrictButForgivesSurroundingWhiteSpace) {
   EXPECT_FALSE(from_base64("AAE CAw=="));
   EXPECT_FALSE(from_base64("AAECAw"));
   EXPECT_FALSE(from_base64("AA-_Aw=="));
+  EXPECT_EQ(to_base64url(Bytes{0, 0x3f, 0xbf, 3}), "AD-_Aw");
+  EXPECT_EQ(from_base64url("AD-_Aw").value(), (Bytes{0, 0x3f, 0xbf, 3}));
+  for (const auto* text : {"AD+_Aw", "AD-_Aw==", "AD-_ Aw", "AD-_A"}) {
+    EXPECT_FALSE(from_base64url(text)) << text;
+  }
 }
 
 TEST(Sha256, MatchesTheStandardVector) {
