@@ -86,6 +86,7 @@ std::string to_base64url(ByteView bytes) {
 
 Result<Bytes> from_base64url(std::string_view text) {
   std::string standard(text);
+  if (standard.size() % 4 == 1) return fail(Code::malformed, "base64url text breaks off");
   for (auto& c : standard) {
     const bool foreign = c == '+' || c == '/' || c == '=' || c == ' ' || (c >= '\t' && c <= '\r');
     if (foreign) return fail(Code::malformed, "not base64url (URL alphabet, no padding)");
