@@ -22,6 +22,7 @@ constexpr Duration kSimultaneous = std::chrono::seconds(10);
 // variants have shorter limits of their own.
 constexpr Duration kAttemptLimit = std::chrono::seconds(90);
 
+constexpr std::uint64_t kNotAdmitted = 2;
 constexpr std::uint64_t kLowerWins = 100;
 constexpr std::uint64_t kYield = 101;
 constexpr std::uint64_t kClosingOutgoing = 102;
@@ -87,6 +88,7 @@ class ConnectorImpl final : public Connector, private LinkOwner {
     std::vector<std::string> alpns;
     if (options_.native) alpns.emplace_back(kAlpnNative);
     alpns.emplace_back(kAlpnOld);
+    for (const auto& [alpn, accept] : options_.protocols) alpns.push_back(alpn);
     endpoint_.listen(std::move(alpns), guarded([this](std::shared_ptr<Connection> connection) {
                        accept(std::move(connection));
                      }));
@@ -99,6 +101,7 @@ class ConnectorImpl final : public Connector, private LinkOwner {
     return static_cast<std::size_t>(
         std::ranges::count_if(links_, [](const auto& l) { return !l.second->proven(); }));
   }
+  void expel(const EndpointId& id, const Error& why) override;
   void shutdown() override;
 
   std::optional<AuthenticatedConnection> get_connection(const EndpointId& id) const override {
@@ -152,6 +155,12 @@ class ConnectorImpl final : public Connector, private LinkOwner {
   bool wins(Peer& peer, PeerLink& link);
   void enter(const EndpointId& id, Peer& peer, PeerLink& link, const HandshakeAccepted& accepted);
   Peer* entry(const EndpointId& id);  // makes one; null: the table is full
+  bool is_exempt(const Peer& peer) const {
+    return peer.address.auth == PeerAuth::none || !options_.formation;
+  }
+  Status admit(const EndpointId& id) const {
+    return options_.admit ? options_.admit(id) : Status();
+  }
   void report(RefusedPeer refused);
   static std::string_view state_of(const Peer& peer);
 
@@ -190,6 +199,30 @@ bool ConnectorImpl::remove_peer(const EndpointId& id) {
   peers_.erase(found);
   if (live) live->close(0, "disconnect requested");
   return true;
+}
+
+// What a peer is told of why it is out: its operator is to find the cause, strangers are to learn
+// nothing else.
+std::string_view refusal_of(const Error& why) {
+  switch (why.code) {
+    case Code::certificate_revoked:
+      return "certificate revoked";
+    case Code::certificate_expired:
+      return "certificate expired";
+    default:
+      return "certificate required";
+  }
+}
+
+void ConnectorImpl::expel(const EndpointId& id, const Error& why) {
+  const auto found = peers_.find(id);
+  if (found == peers_.end()) return;
+  auto& peer = found->second;
+  if (peer.attempt) fail_attempt(peer, why);
+  if (!peer.live) return;
+  const auto live = peer.live;
+  report({id, live->remote_address(), live->dialled(), peer.configured, true, why});
+  live->close(kNotAdmitted, refusal_of(why));
 }
 
 std::string_view ConnectorImpl::state_of(const Peer& peer) {
@@ -255,6 +288,12 @@ void ConnectorImpl::get_or_connect(const EndpointId& id, Callback done) {
     answer({std::move(done)},
            fail(Code::unreachable, "no address is known for peer " + id.short_form() +
                                        ": configure one, or wait until it dials"));
+  } else if (const auto admitted = is_exempt(found->second) ? Status() : admit(id); !admitted) {
+    auto& peer = found->second;
+    const bool news = peer.last_error != admitted.error().message;
+    peer.last_error = admitted.error().message;
+    if (news) report({id, peer.address.address, true, peer.configured, true, admitted.error()});
+    answer({std::move(done)}, std::unexpected(admitted.error()));
   } else {
     begin_attempt(id, found->second, std::move(done));
   }
@@ -381,6 +420,9 @@ void ConnectorImpl::give_up(const EndpointId& id) {
 
 void ConnectorImpl::accept(std::shared_ptr<Connection> connection) {
   const auto id = connection->peer();
+  for (const auto& [alpn, accept_other] : options_.protocols) {
+    if (connection->alpn() == alpn && !shut_down_) return accept_other(std::move(connection));
+  }
   const bool native = connection->alpn() == kAlpnNative;
   const auto known = peers_.find(id);
   const bool exempt =
@@ -398,6 +440,10 @@ void ConnectorImpl::accept(std::shared_ptr<Connection> connection) {
             {Code::missing_setting,
              "no formation secret is set here and the peer is not declared with auth=none"}});
     link->close(1, "formation auth failed");
+  } else if (const auto admitted = exempt ? Status() : admit(id); !admitted) {
+    report({id, link->remote_address(), false, known != peers_.end() && known->second.configured,
+            true, admitted.error()});
+    link->close(kNotAdmitted, refusal_of(admitted.error()));
   } else if (!options_.formation) {
     link->take_as_proven();
   } else {
@@ -433,6 +479,16 @@ Peer* ConnectorImpl::entry(const EndpointId& id) {
 
 void ConnectorImpl::on_proven(PeerLink& link, const HandshakeAccepted& accepted) {
   const auto id = link.peer();
+  // It may have been revoked while it proved itself.
+  if (const auto admitted = accepted.variant ? admit(id) : Status(); !admitted && !shut_down_) {
+    report({id, link.remote_address(), link.dialled(), false, true, admitted.error()});
+    link.give_way(kNotAdmitted, refusal_of(admitted.error()));
+    const auto at = peers_.find(id);
+    if (at != peers_.end() && at->second.attempt && at->second.attempt->link.get() == &link) {
+      fail_attempt(at->second, admitted.error(), true);
+    }
+    return;
+  }
   auto* peer = shut_down_ ? nullptr : entry(id);
   if (peer == nullptr) {
     if (!shut_down_) {

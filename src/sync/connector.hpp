@@ -4,7 +4,9 @@
 // (which protocols it takes, which handshake it speaks), and its live connection. Dialled and
 // accepted connections enter at the same state; nobody sees a connection before the formation
 // handshake has passed. `AuthenticatedConnection` is another type than transport::Connection, and
-// the only one that sync accepts.
+// the only one that sync accepts. Where `admit` is set, membership takes more than the secret: it
+// is asked when a connection comes in, before a dial, and when the proof has passed; whom it
+// refuses is closed with 2, the reason in a few words.
 //
 //   unknown ── dial ──► connecting ── handshake ──► authenticating ── proof ──► connected
 //      ▲                    │ refused, no answer         │ no challenge: next variant   │
@@ -47,6 +49,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/executor.hpp"
@@ -93,6 +96,10 @@ struct ConnectorOptions {
   std::optional<security::FormationKey> formation;  // none: only unauthenticated peers
   bool allow_unauthenticated_peers = false;         // any peer may sync; warn about it at start
   bool native = true;  // offer and accept peat/sync/2 (which always needs a formation)
+  // Whether this key may synchronise now. Peers that are exempt from proof are not asked about.
+  std::function<Status(const EndpointId&)> admit = {};
+  // Further protocols of the endpoint: their connections go to the callback, unproven.
+  std::vector<std::pair<std::string, transport::AcceptCallback>> protocols = {};
   // Every failed dial, failed handshake and refused stranger, in the loop's next turn. A stranger
   // leaves no other trace: without proof nobody gets a row in the table.
   std::function<void(const RefusedPeer&)> on_refused = {};
@@ -159,6 +166,9 @@ class Connector : public SyncTransport {
   // requested"). It may dial us again. False: no such peer.
   virtual bool remove_peer(const EndpointId& peer) = 0;
   virtual std::vector<PeerStatus> peers() const = 0;  // ordered by id
+  // Closes the connection and the attempt of a peer that `admit` no longer lets in, with 2. What is
+  // configured stays: it is dialled again, and let in again if `admit` says so.
+  virtual void expel(const EndpointId& peer, const Error& why) = 0;
   // Connections that have not proved membership yet.
   virtual std::size_t unproven() const = 0;
 

@@ -283,8 +283,12 @@ void PeerLink::on_closed(Connection&, const CloseInfo& info) {
       if (!inner_->dialled() && inner_->alpn() == kAlpnOld && !handshake_stream_) {
         how += ". " + std::string(security::kSilentDiallerRemedy);
       }
+      // Not let in, whatever the handshake: another variant will not do better.
+      const bool refused = info.kind == CloseInfo::Kind::peer && info.code == 2;
       owner_->on_unproven(*this,
-                          {{Code::connection_lost, std::move(how)}, false, is_withdrawal(info)});
+                          {{refused ? Code::not_trusted : Code::connection_lost, std::move(how)},
+                           refused,
+                           is_withdrawal(info)});
     }
     owner_->on_gone(*this, info);
   }

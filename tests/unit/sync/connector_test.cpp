@@ -71,6 +71,14 @@ struct Node {
   std::vector<RefusedPeer> refused;
 };
 
+// A foreign acceptor at a host of its own.
+struct Foreign {
+  explicit Foreign(Mesh& m) : mesh(m), host(m.add_host()) {}
+  Mesh& mesh;
+  sim::HostId host;
+  std::vector<std::shared_ptr<Connection>> connections;
+};
+
 ConnectorOptions old_only(std::optional<security::FormationKey> key = formation()) {
   return {.formation = std::move(key), .native = false};
 }
@@ -155,6 +163,102 @@ TEST(Connector, D1cARefusedDiallerOfTheOldProtocolReadsItsVerdict) {
       << a.results[0]->message;
 }
 
+// Membership that takes more than the secret: `out` says who has lost it.
+ConnectorOptions admitting(const std::set<EndpointId>& out, Code why = Code::not_trusted) {
+  ConnectorOptions options{.formation = formation()};
+  options.admit = [&out, why](const EndpointId& id) -> Status {
+    if (out.contains(id)) return fail(why, "said so");
+    return {};
+  };
+  return options;
+}
+
+TEST(Connector, WhoIsNotAdmittedGetsNoConnectionThoughItHasTheSecret) {
+  Mesh mesh;
+  std::set<EndpointId> out;
+  Node a(mesh), b(mesh, admitting(out));
+  out.insert(mesh.id(a.host));
+  a.knows(b);
+  a.connect(b.host);
+  mesh.world.run_for(minutes(1));
+  ASSERT_TRUE(a.results.at(0));
+  EXPECT_NE(a.results[0]->message.find("certificate required"), std::string::npos)
+      << a.results[0]->message;
+  EXPECT_TRUE(a.client.connections.empty());
+  EXPECT_TRUE(b.client.connections.empty());
+  ASSERT_EQ(b.refused.size(), 1U) << "one connection, not one for each variant";
+  EXPECT_EQ(b.refused[0].error.message, "said so");
+  // Nor is it dialled from here.
+  b.knows(a);
+  b.connect(a.host);
+  mesh.world.run_for(minutes(1));
+  ASSERT_TRUE(b.results.at(0));
+  EXPECT_EQ(b.results[0]->code, Code::not_trusted);
+  EXPECT_TRUE(a.client.connections.empty());
+}
+
+// D-09: in the reference a revoked peer stays connected until somebody restarts.
+TEST(Connector, D09WhoIsExpelledLosesItsConnectionAtOnceAndComesBackWhenAdmitted) {
+  Mesh mesh;
+  std::set<EndpointId> out;
+  Node a(mesh), b(mesh, admitting(out, Code::certificate_revoked));
+  a.knows(b);
+  a.connect(b.host);
+  mesh.world.run_for(seconds(2));
+  ASSERT_EQ(b.client.connections.size(), 1U);
+  out.insert(mesh.id(a.host));
+  b.connector->expel(mesh.id(a.host), {Code::certificate_revoked, "stolen"});
+  mesh.world.run_for(seconds(1));
+  ASSERT_EQ(a.client.closed.size(), 1U);
+  EXPECT_EQ(a.client.closed[0].code, 2U);
+  EXPECT_EQ(a.client.closed[0].reason, "certificate revoked");
+  EXPECT_EQ(b.client.closed.size(), 1U);
+  ASSERT_FALSE(b.refused.empty());
+  EXPECT_EQ(b.refused.back().error.message, "stolen");
+  a.connect(b.host);
+  mesh.world.run_for(minutes(1));
+  EXPECT_EQ(b.client.connections.size(), 1U);
+  out.clear();
+  a.connect(b.host);
+  mesh.world.run_for(minutes(1));
+  EXPECT_EQ(b.client.connections.size(), 2U);
+}
+
+TEST(Connector, WhoIsRevokedDuringItsProofDoesNotEnter) {
+  Mesh mesh;
+  std::set<EndpointId> out;
+  int asked = 0;
+  ConnectorOptions options{.formation = formation()};
+  options.admit = [&](const EndpointId&) -> Status {
+    if (++asked > 1) return fail(Code::certificate_revoked, "meanwhile");
+    return {};
+  };
+  Node a(mesh), b(mesh, std::move(options));
+  a.knows(b);
+  a.connect(b.host);
+  mesh.world.run_for(seconds(5));
+  EXPECT_EQ(asked, 2);
+  EXPECT_TRUE(b.client.connections.empty());
+}
+
+TEST(Connector, OtherProtocolsOfTheEndpointGoElsewhereUnproven) {
+  Mesh mesh;
+  std::vector<std::shared_ptr<Connection>> others;
+  ConnectorOptions options{.formation = formation()};
+  options.protocols.emplace_back("peat/enroll/1",
+                                 [&](std::shared_ptr<Connection> c) { others.push_back(c); });
+  Node b(mesh, std::move(options));
+  Foreign stranger(mesh);
+  mesh.network.endpoint(stranger.host)
+      .dial(mesh.id(b.host), mesh.network.address(b.host), {"peat/enroll/1"},
+            [&](auto result) { stranger.connections.push_back(*result); });
+  mesh.world.run_for(seconds(1));
+  ASSERT_EQ(others.size(), 1U);
+  EXPECT_EQ(others[0]->alpn(), "peat/enroll/1");
+  EXPECT_TRUE(b.client.connections.empty());
+  EXPECT_EQ(b.connector->unproven(), 0U);
+}
+
 TEST(Connector, AnotherFormationIsNotOurs) {
   Mesh mesh;
   Node a(mesh, {.formation = formation("river stone", "sea")}), b(mesh);
@@ -174,14 +278,6 @@ TEST(Connector, OldPeersAreMetOnTheOldProtocol) {
   EXPECT_EQ(a.status(b.host).dialect, "cap/automerge/1");
   EXPECT_EQ(a.status(b.host).handshake, "A'");
 }
-
-// A foreign acceptor at a host of its own.
-struct Foreign {
-  explicit Foreign(Mesh& m) : mesh(m), host(m.add_host()) {}
-  Mesh& mesh;
-  sim::HostId host;
-  std::vector<std::shared_ptr<Connection>> connections;
-};
 
 TEST(Connector, APeerThatRefusesThePairIsRedialledWithTheOldProtocolAlone) {
   Mesh mesh;
