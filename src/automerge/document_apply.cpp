@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "automerge/bundle.hpp"
 #include "automerge/document_chunk.hpp"
 #include "automerge/document_impl.hpp"
 #include "base/limits.hpp"
@@ -202,6 +203,18 @@ Status Document::Impl::collect_change(Chunk chunk, const LoadLimits& limits, Inc
   return {};
 }
 
+Status Document::Impl::collect_bundle(const Chunk& chunk, const LoadLimits& limits,
+                                      Incoming& incoming) {
+  PEAT_TRY(const auto bundle, read_bundle(chunk, limits));
+  PEAT_TRY(auto changes, unbundle(bundle));
+  for (auto& bytes : changes) {
+    PEAT_TRY(auto change, read_chunk(incoming.owned.emplace_back(std::move(bytes)), 0));
+    change.offset = chunk.offset;
+    PEAT_TRY_VOID(collect_change(change, limits, incoming));
+  }
+  return {};
+}
+
 // Every change in the chunks from `offset` on.
 Status Document::Impl::collect(ByteView input, std::size_t offset, const LoadLimits& limits,
                                Incoming& incoming) {
@@ -209,8 +222,8 @@ Status Document::Impl::collect(ByteView input, std::size_t offset, const LoadLim
     PEAT_TRY(const auto chunk, read_chunk(input, offset));
     offset += chunk.bytes.size();
     if (chunk.type == ChunkType::kBundle) {
-      return fail(Code::unsupported, "a bundle chunk at byte " + std::to_string(chunk.offset) +
-                                         "; ask the writer for changes or a document");
+      PEAT_TRY_VOID(collect_bundle(chunk, limits, incoming));
+      continue;
     }
     if (chunk.type != ChunkType::kDocument) {
       PEAT_TRY_VOID(collect_change(chunk, limits, incoming));

@@ -103,6 +103,7 @@ struct Document::Impl {
   Status load_document(const Chunk& chunk, const LoadOptions& options);
   Status collect(ByteView input, std::size_t offset, const LoadLimits& limits, Incoming& incoming);
   Status collect_change(Chunk chunk, const LoadLimits& limits, Incoming& incoming);
+  Status collect_bundle(const Chunk& chunk, const LoadLimits& limits, Incoming& incoming);
   Result<std::vector<ChangeView>> queued_views() const;
   Result<ApplyReport> apply(Incoming& incoming);
 

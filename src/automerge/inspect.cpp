@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 
+#include "automerge/bundle.hpp"
 #include "automerge/guarded.hpp"
 #include "automerge/inspect_layout.hpp"
 #include "peat/automerge/document.hpp"
@@ -44,6 +45,17 @@ DocumentInfo describe(const Document& document, std::span<const ChangeInfo> chan
   return out;
 }
 
+Result<std::vector<ChangeInfo>> changes_of_bundle(const Chunk& chunk, const LoadLimits& limits) {
+  PEAT_TRY(const auto bundle, read_bundle(chunk, limits));
+  PEAT_TRY(const auto chunks, unbundle(bundle));
+  std::vector<ChangeInfo> changes;
+  for (const auto& bytes : chunks) {
+    PEAT_TRY(auto change, inspect_change(bytes, limits));
+    changes.push_back(std::move(change));
+  }
+  return changes;
+}
+
 // Proves a chunk by loading it alone.
 void prove(ChunkInfo& info, const Chunk& chunk, const LoadLimits& limits) {
   std::optional<Error> fault;
@@ -54,7 +66,14 @@ void prove(ChunkInfo& info, const Chunk& chunk, const LoadLimits& limits) {
     } else {
       fault = document.error();
     }
-  } else if (chunk.type != ChunkType::kBundle) {
+  } else if (chunk.type == ChunkType::kBundle) {
+    auto changes = changes_of_bundle(chunk, limits);
+    if (changes) {
+      info.changes = std::move(*changes);
+    } else {
+      fault = std::move(changes).error();
+    }
+  } else {
     auto change = inspect_change(chunk.bytes, limits);
     if (change) {
       info.changes.push_back(std::move(*change));
@@ -165,18 +184,22 @@ Status operations(ByteView input, const ChunkInfo& info,
                                               " of an input of " + std::to_string(input.size()));
     }
     PEAT_TRY(const auto chunk, read_chunk(input, info.offset));
+    if (chunk.type == ChunkType::kBundle) {
+      PEAT_TRY(const auto bundle, read_bundle(chunk, limits));
+      for (std::size_t row = 0; row < bundle.ops.size(); ++row) {
+        if (!tell(describe(bundle.ops[row], bundle.ids[row], false))) break;
+      }
+      return {};
+    }
     const auto layout = lay_out(chunk, limits);
     if (layout.info.fault) return std::unexpected(*layout.info.fault);
-    if (chunk.type == ChunkType::kBundle) {
-      return fail(Code::unsupported, "the operations of a bundle cannot be listed");
-    }
     const bool document = chunk.type == ChunkType::kDocument;
     OpReader reader(document ? Table::kDocument : Table::kChange, layout.ops,
                     static_cast<std::uint32_t>(layout.info.actors.size()), layout.start_op,
                     limits.ops);
     OpView op;
     OpId id;
-    while (reader.next(op, id)) {
+    while (reader.next_single(op, id)) {
       if (reader.rows() > limits.ops) {
         return fail(Code::limit_exceeded,
                     "a chunk of more than " + std::to_string(limits.ops) + " operations");

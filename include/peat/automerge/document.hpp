@@ -77,7 +77,8 @@ class PEAT_API Document {
 
   // --- bytes in and out -----------------------------------------------------------------------
 
-  // Any concatenation of chunks as `save`, `save_incremental` and others' saves write them.
+  // Any concatenation of chunks as `save`, `save_incremental`, `bundle` and others' saves write
+  // them.
   // Empty input is an empty document.
   static Result<Document> load(ByteView input, const LoadOptions& options = {});
   Result<Bytes> save(const SaveOptions& options = {}) const;
@@ -115,6 +116,10 @@ class PEAT_API Document {
   // Chunks of all changes that are not ancestors of (or in) `have`, in graph order. Unknown
   // hashes in `have` are ignored.
   Result<std::vector<ByteView>> changes_since(std::span<const ChangeHash> have) const;
+  // These changes as one bundle chunk, column-wise like a document and about as compact, without
+  // their ancestors: for load_incremental of who has those. Code::not_found names a hash that is
+  // not here. Order and repetition do not matter.
+  Result<Bytes> bundle(std::span<const ChangeHash> hashes) const;
   std::vector<ChangeHash> hashes_since(std::span<const ChangeHash> have) const;
   // Ancestors of `heads` (and of queued changes) that are missing here, ascending.
   std::vector<ChangeHash> missing_deps(std::span<const ChangeHash> heads = {}) const;
