@@ -402,13 +402,6 @@ TEST(Loading, LaterDocumentChunksOnlyBringWhatIsNew) {
   EXPECT_EQ(loaded->heads(), b.heads());
 }
 
-TEST(Loading, ABundleIsRefusedByName) {
-  const auto bundle = chunk(ChunkType::kBundle, hex("00 00"));
-  EXPECT_CODE(Document::load(bundle), Code::unsupported);
-  auto document = replica(1);
-  EXPECT_CODE(document.load_incremental(bundle), Code::unsupported);
-}
-
 TEST(Loading, RefusesADocumentWhoseHeadsAreNotItsOwn) {
   auto document = replica(1);
   put(document, "k", std::int64_t{1});
