@@ -22,7 +22,7 @@
 //!   load DOC ACTOR BYTES              loadinc DOC BYTES            loadfile DOC PATH
 //!   save DOC raw|deflate              saveinc DOC                  saveafter DOC HEADS
 //!   changes DOC [HEADS]               heads DOC                    missing DOC HEADS
-//!   bundle DOC HEADS -> bytes (not deterministic)                  unbundle BYTES -> changes
+//!   bundle DOC HASH … -> bytes (not deterministic)                 unbundle BYTES -> changes
 //!   json DOC                          dump DOC [HEADS]
 //!   get DOC OBJ PROP [HEADS]          text DOC OBJ [HEADS]         length DOC OBJ [HEADS]
 //!   marks DOC OBJ [HEADS]             marksat DOC OBJ INDEX [HEADS]
@@ -318,8 +318,9 @@ impl Oracle {
             }
             ["patches", slot] => Ok(show::patches(&self.doc(slot)?.diff_incremental())),
             ["missing", slot, at] => Ok(joined(self.doc(slot)?.get_missing_deps(&hashes(at)?))),
-            ["bundle", slot, at] => {
-                let bundle = self.doc(slot)?.bundle(hashes(at)?).map_err(text_of)?;
+            ["bundle", slot, at @ ..] => {
+                let hashes = hashes(&at.join(","))?;
+                let bundle = self.doc(slot)?.bundle(hashes).map_err(text_of)?;
                 Ok(hex(bundle.bytes()))
             }
             ["unbundle", bytes] => {
