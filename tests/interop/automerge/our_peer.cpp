@@ -2,6 +2,7 @@
 #include <bit>
 #include <charconv>
 #include <iterator>
+#include <set>
 #include <sstream>
 
 #include "base/encoding.hpp"
@@ -83,7 +84,7 @@ class Dump {
       }
       out_ += ">";
     } else {
-      out_ += "map@" + name + "{";
+      out_ += (ref.type == ObjectType::table ? "table@" : "map@") + name + "{";
       PEAT_TRY(const auto keys, document_.keys(ref.id));
       for (const auto key : keys) {
         out_ += to_hex_word(as_bytes(key)) + "=";
@@ -116,16 +117,6 @@ class Dump {
   std::vector<std::pair<NamedObject, ObjectId>> objects_;
 };
 
-Result<ObjectId> find_object(const Document& document, const std::string& name) {
-  if (name == "_root") return kRoot;
-  Dump dump(document);
-  PEAT_TRY_VOID(dump.run());
-  for (const auto& [object, id] : dump.objects()) {
-    if (object.name == name) return id;
-  }
-  return fail(Code::not_found, "no object " + name);
-}
-
 // A scalar word with the bytes that its views point into.
 struct ScalarWord {
   explicit ScalarWord(std::string_view word) {
@@ -148,6 +139,7 @@ struct ScalarWord {
 
 ObjectType object_type(std::string_view word) {
   if (word == "map") return ObjectType::map;
+  if (word == "table") return ObjectType::table;
   return word == "list" ? ObjectType::list : ObjectType::text;
 }
 
@@ -180,9 +172,9 @@ bool OurPeer::increments_safely(const std::string& line) {
   const auto words = words_of(line);
   if (!words[3].starts_with("k:")) return false;
   const auto& held = document(words[1]);
-  const auto object = find_object(held, words[2]);
-  if (!object) return false;
-  const auto all = with_prop(words[3], [&](auto at) { return held.get_all(*object, at); });
+  const auto id = object(words[1], words[2]);
+  if (!id) return false;
+  const auto all = with_prop(words[3], [&](auto at) { return held.get_all(*id, at); });
   return all && std::ranges::all_of(*all, [](const Value& value) {
            const auto* scalar = std::get_if<Scalar>(&value.data);
            return scalar != nullptr && std::holds_alternative<Counter>(*scalar);
@@ -197,8 +189,23 @@ std::vector<NamedObject> OurPeer::objects(const std::string& slot) {
   return out;
 }
 
+// An object by its name, among those that can be reached, or could be when it was looked for.
+Result<ObjectId> OurPeer::object(const std::string& slot, const std::string& name) {
+  if (name == "_root") return kRoot;
+  auto& known = slots_.at(slot).objects;
+  if (!known.contains(name)) {
+    Dump dump(document(slot));
+    PEAT_TRY_VOID(dump.run());
+    for (const auto& [reached, id] : dump.objects()) known.emplace(reached.name, id);
+  }
+  const auto found = known.find(name);
+  if (found == known.end()) return fail(Code::not_found, "no object " + name);
+  return found->second;
+}
+
 void OurPeer::adopt(const std::string& slot, Document document) {
   slots_[slot].transaction.reset();
+  slots_[slot].objects.clear();
   slots_[slot].document = std::make_unique<Document>(std::move(document));
 }
 
@@ -213,7 +220,7 @@ Result<Transaction*> OurPeer::transaction(const std::string& slot) {
 
 Result<std::string> OurPeer::edit(const Words& words) {
   PEAT_TRY(Transaction* const tx, transaction(words[1]));
-  PEAT_TRY(const auto object, find_object(document(words[1]), words[2]));
+  PEAT_TRY(const auto object, this->object(words[1], words[2]));
   const auto& what = words[0];
   const auto named = [&](const Result<ObjectId>& id) -> Result<std::string> {
     if (!id) return std::unexpected(id.error());
@@ -237,6 +244,13 @@ Result<std::string> OurPeer::edit(const Words& words) {
   if (what == "splice") {
     return done(tx->splice_text(object, number<std::size_t>(words[3]),
                                 number<std::ptrdiff_t>(words[4]), text_word(words[5])));
+  }
+  if (what == "splicelist") {
+    std::vector<ScalarWord> values(words.begin() + 5, words.end());
+    std::vector<Scalar> scalars;
+    for (const auto& value : values) scalars.push_back(value.value);
+    return done(tx->splice(object, number<std::size_t>(words[3]), number<std::ptrdiff_t>(words[4]),
+                           scalars));
   }
   if (what == "delete") {
     return done(with_prop(words[3], [&](auto at) { return tx->erase(object, at); }));
@@ -283,9 +297,9 @@ Result<std::string> OurPeer::load(const Words& words) {
 Result<std::string> OurPeer::run(const Words& words) {
   const auto& what = words[0];
   const auto& slot = words[1];
-  for (const auto* name : {"put", "make", "insert", "insmake", "splice", "delete", "incr"}) {
-    if (what == name) return edit(words);
-  }
+  static const std::set<std::string> kEdits = {"put",    "make",       "insert", "insmake",
+                                               "splice", "splicelist", "delete", "incr"};
+  if (kEdits.contains(what)) return edit(words);
   if (what == "new") {
     PEAT_TRY(auto actor, ActorId::parse(words[2]));
     adopt(slot, Document(std::move(actor)));
@@ -309,6 +323,14 @@ Result<std::string> OurPeer::run(const Words& words) {
     PEAT_TRY(const auto hash, tx->commit(options));
     slots_.at(slot).transaction.reset();
     return hash ? hash->to_string() : "-";
+  }
+  if (what == "rollback") {
+    PEAT_TRY(Transaction* const tx, transaction(slot));
+    const auto undone = tx->pending_ops();
+    tx->rollback();
+    slots_.at(slot).transaction.reset();
+    slots_.at(slot).objects.clear();
+    return std::to_string(undone);
   }
   if (what == "load" || what == "loadinc") return load(words);
   if (what == "save") {

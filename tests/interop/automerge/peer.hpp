@@ -64,6 +64,7 @@ class OurPeer final : public Peer {
   struct Slot {
     std::unique_ptr<Document> document;
     std::optional<Transaction> transaction;
+    std::map<std::string, ObjectId> objects;  // by name; an id stays what it is
   };
   using Words = std::vector<std::string>;
 
@@ -73,6 +74,7 @@ class OurPeer final : public Peer {
   Result<std::string> load(const Words& words);
   Result<Transaction*> transaction(const std::string& slot);
   void adopt(const std::string& slot, Document document);
+  Result<ObjectId> object(const std::string& slot, const std::string& name);
 
   std::map<std::string, Slot> slots_;
   std::map<std::string, SyncState> states_;

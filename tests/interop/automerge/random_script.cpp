@@ -40,8 +40,8 @@ std::string RandomScript::key() {
 }
 
 std::string RandomScript::type() {
-  static constexpr const char* kTypes[] = {"map", "list", "text"};
-  return kTypes[below(3)];
+  static constexpr const char* kTypes[] = {"map", "list", "text", "map", "list", "text", "table"};
+  return kTypes[below(std::size(kTypes))];
 }
 
 std::string RandomScript::scalar() {
@@ -96,7 +96,8 @@ std::string RandomScript::map_edit(const std::string& slot, const NamedObject& m
 
 std::string RandomScript::list_edit(const std::string& slot, const NamedObject& list) {
   const std::string where = slot + " " + list.name + " ";
-  if (list.size == 0 || chance(40)) {
+  if (chance(20)) return splice_list(where, list.size);
+  if (list.size == 0 || chance(30)) {
     const auto index = std::to_string(below(list.size + 1));
     if (chance(25)) return "insmake " + where + index + " " + type();
     return "insert " + where + index + " " + scalar();
@@ -108,10 +109,20 @@ std::string RandomScript::list_edit(const std::string& slot, const NamedObject& 
     case 1:
       return "delete " + at;
     case 2:
-      return "incr " + at + " 3";
+      return chance(50) ? "incr " + at + " 3" : "put " + at + " counter:1";
     default:
       return "put " + at + " " + scalar();
   }
+}
+
+std::string RandomScript::splice_list(const std::string& where, std::size_t size) {
+  const auto index = below(size + 1);
+  const bool backwards = index > 0 && chance(10);
+  const auto erase = std::min<std::size_t>(backwards ? index : size - index, below(4));
+  std::string out = "splicelist " + where + std::to_string(index) + " " + (backwards ? "-" : "") +
+                    std::to_string(erase);
+  for (auto n = below(4); n > 0; --n) out += " " + scalar();
+  return out;
 }
 
 std::string RandomScript::text_edit(const std::string& slot, const NamedObject& object) {
@@ -127,7 +138,8 @@ std::string RandomScript::edit(const std::string& slot, const std::vector<NamedO
   const auto& object = objects[chance(35) ? 0 : below(objects.size())];
   if (object.type == ObjectType::text) return text_edit(slot, object);
   if (object.type == ObjectType::list) return list_edit(slot, object);
-  return map_edit(slot, object);
+  // The reference makes tables and never finds them again: nothing can be put into one.
+  return map_edit(slot, object.type == ObjectType::table ? objects[0] : object);
 }
 
 }  // namespace peat::automerge::interop

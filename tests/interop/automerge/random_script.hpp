@@ -1,5 +1,4 @@
-// Random editing scripts in the command language: several replicas that edit everything there is,
-// fork, merge and commit, weighted so that conflicts are frequent.
+// Random edits in the command language, weighted so that conflicts are frequent.
 #pragma once
 
 #include <random>
@@ -30,6 +29,7 @@ class RandomScript {
   std::string type();
   std::string map_edit(const std::string& slot, const NamedObject& map);
   std::string list_edit(const std::string& slot, const NamedObject& list);
+  std::string splice_list(const std::string& where, std::size_t size);
   std::string text_edit(const std::string& slot, const NamedObject& text);
 
   std::mt19937_64 random_;
