@@ -257,9 +257,10 @@ std::string document_table(const automerge::inspect::DocumentInfo& document) {
   std::string out;
   for (const auto& head : document.heads) out += fmt::format("head     {}\n", head.to_string());
   for (const auto& hash : document.missing) out += fmt::format("missing  {}\n", hash.to_string());
-  Rows rows{{"ACTOR", "CHANGES", "OPS"}};
+  Rows rows{{"ACTOR", "CHANGES", "OPS", "AUTHOR"}};
   for (const auto& actor : document.actors) {
-    rows.push_back({actor.id.to_string(), number(actor.changes), number(actor.ops)});
+    rows.push_back({actor.id.to_string(), number(actor.changes), number(actor.ops),
+                    actor.author ? to_hex(*actor.author) : "-"});
   }
   return out + '\n' + format_table(rows);
 }
@@ -296,8 +297,10 @@ json::value report_json(std::string_view name, ByteView input, const FileInfo& f
     const auto& document = *file.document;
     json::array actors;
     for (const auto& actor : document.actors) {
-      actors.push_back(
-          {{"id", actor.id.to_string()}, {"changes", actor.changes}, {"ops", actor.ops}});
+      json::object entry{
+          {"id", actor.id.to_string()}, {"changes", actor.changes}, {"ops", actor.ops}};
+      if (actor.author) entry["author"] = to_hex(*actor.author);
+      actors.push_back(std::move(entry));
     }
     out["document"] = {{"heads", texts(document.heads)},
                        {"changes", document.changes},

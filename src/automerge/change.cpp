@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "automerge/actors.hpp"
+#include "automerge/author.hpp"
 #include "automerge/guarded.hpp"
 #include "base/limits.hpp"
 
@@ -90,6 +91,7 @@ ChangeInfo ChangeView::info() const {
   out.message = std::string(message);
   out.deps.reserve(dep_count());
   for (std::size_t i = 0; i < dep_count(); ++i) out.deps.push_back(dep(i));
+  if (const auto footer = author_in(extra)) out.author.emplace(footer->begin(), footer->end());
   return out;
 }
 

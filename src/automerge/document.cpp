@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "automerge/author.hpp"
 #include "automerge/document_chunk.hpp"
 #include "automerge/document_impl.hpp"
 
@@ -58,6 +59,20 @@ Status Document::Impl::check_heads() const {
     }
   }
   return {};
+}
+
+// Where the file's heads are not to be believed, those of the changes themselves are.
+void Document::Impl::take_rebuilt_heads() {
+  std::vector<bool> has_child(graph.size());
+  for (std::size_t i = 0; i < graph.size(); ++i) {
+    for (const auto dep : graph.deps(i)) has_child[dep] = true;
+  }
+  Heads heads;
+  for (std::size_t i = 0; i < graph.size(); ++i) {
+    if (!has_child[i]) heads.push_back(graph.row(i).hash);
+  }
+  std::ranges::sort(heads);
+  graph.set_heads(std::move(heads));
 }
 
 // A lazily loaded document learns its hashes, and whether its file told the truth.
@@ -169,6 +184,8 @@ ChangeInfo Document::Impl::info(std::size_t i) const {
   out.time = row.time;
   out.message = std::string(graph.message(i));
   out.deps = dep_hashes(i);
+  if (const auto footer = author_in(graph.extra(i)))
+    out.author.emplace(footer->begin(), footer->end());
   return out;
 }
 
@@ -180,6 +197,7 @@ Bytes Document::Impl::write(bool deflate) {
 
 std::unique_ptr<Document::Impl> Document::Impl::copy() const {
   auto out = std::make_unique<Impl>(actor);
+  out->author = author;
   out->actors = actors;
   out->graph = graph;
   out->base = base;
@@ -237,6 +255,17 @@ Result<Bytes> Document::save_incremental() {
     return out;
   });
 }
+
+Result<Bytes> Document::save_after(std::span<const ChangeHash> have) const {
+  return guarded([&]() -> Result<Bytes> {
+    PEAT_TRY(const auto chunks, changes_since(have));
+    Bytes out;
+    for (const auto chunk : chunks) put_bytes(out, chunk);
+    return out;
+  });
+}
+
+const std::optional<Error>& Document::load_fault() const { return impl_->load_fault; }
 
 std::size_t Document::memory_bytes() const { return sizeof(*this) + impl_->memory_bytes(); }
 

@@ -4,10 +4,12 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "automerge/author.hpp"
 #include "automerge/bundle.hpp"
 #include "automerge/document_chunk.hpp"
 #include "automerge/document_impl.hpp"
 #include "base/limits.hpp"
+#include "peat/automerge/inspect.hpp"
 
 namespace peat::automerge {
 
@@ -89,6 +91,7 @@ class Admission {
   struct LastChange {
     std::uint64_t seq = 0;
     std::uint64_t max_op = 0;
+    bool has_author = false;
     std::vector<std::pair<std::uint64_t, std::uint32_t>> waiting;
   };
 
@@ -131,12 +134,26 @@ class Admission {
                                        std::to_string(change.start_op) + ", not above " +
                                        std::to_string(floor) + " of a change it depends on");
     }
+    if (author_in(change.extra)) {
+      const auto index = actors_.find(change.actor);
+      if (last.has_author || (index && has_author(*index))) {
+        return fail(Code::malformed, name(change) + " names an author, but its actor has one");
+      }
+      last.has_author = true;
+    }
     last.seq = change.seq;
     last.max_op = change.start_op + change.op_count - 1;
     admitted_index_.emplace(change.hash, admitted_.size());
     admitted_.push_back(std::move(out));
     state_[i] = State::kAdmitted;
     return {};
+  }
+
+  bool has_author(std::uint32_t actor) const {
+    for (std::size_t i = 0; i < graph_.size(); ++i) {
+      if (graph_.row(i).actor == actor && author_in(graph_.extra(i))) return true;
+    }
+    return false;
   }
 
   const ActorTable& actors_;
@@ -183,6 +200,14 @@ GraphRow graph_row(const ChangeView& change, std::uint32_t actor) {
   return row;
 }
 
+// The error of one chunk of an input, with its place.
+std::unexpected<Error> in_chunk(Error error, const Chunk& chunk, std::size_t index) {
+  error.message += " (chunk " + std::to_string(index) + ", a " +
+                   std::string(inspect::name(static_cast<inspect::ChunkKind>(chunk.type))) +
+                   " at byte " + std::to_string(chunk.offset) + ")";
+  return std::unexpected(std::move(error));
+}
+
 }  // namespace
 
 Status Document::Impl::collect_change(Chunk chunk, const LoadLimits& limits, Incoming& incoming) {
@@ -215,36 +240,43 @@ Status Document::Impl::collect_bundle(const Chunk& chunk, const LoadLimits& limi
   return {};
 }
 
-// Every change in the chunks from `offset` on.
-Status Document::Impl::collect(ByteView input, std::size_t offset, const LoadLimits& limits,
-                               Incoming& incoming) {
-  while (offset < input.size()) {
-    PEAT_TRY(const auto chunk, read_chunk(input, offset));
-    offset += chunk.bytes.size();
-    if (chunk.type == ChunkType::kBundle) {
-      PEAT_TRY_VOID(collect_bundle(chunk, limits, incoming));
-      continue;
+// Every change in the chunks from `offset` on, the first of which is number `index`. After an
+// error `incoming` holds the changes before it.
+Status Document::Impl::collect(ByteView input, std::size_t offset, std::size_t index,
+                               const LoadLimits& limits, Incoming& incoming) {
+  for (; offset < input.size(); ++index) {
+    const auto chunk = read_chunk(input, offset);
+    if (!chunk) {
+      auto error = chunk.error();
+      error.message += " (chunk " + std::to_string(index) + ")";
+      return std::unexpected(std::move(error));
     }
-    if (chunk.type != ChunkType::kDocument) {
-      PEAT_TRY_VOID(collect_change(chunk, limits, incoming));
-      continue;
-    }
-    LoadOptions options;
-    options.limits = limits;
-    options.limits.ops -= incoming.ops;
-    Impl other(actor);
-    PEAT_TRY_VOID(other.load_document(chunk, options));
-    for (std::size_t i = 0; i < other.graph.size(); ++i)
-      incoming.ops += other.graph.row(i).op_count;
-    const bool known = std::ranges::all_of(
-        other.graph.heads(), [this](const auto& head) { return graph.find(head).has_value(); });
-    for (std::size_t row = 0; row < other.graph.size() && !known; ++row) {
-      PEAT_TRY(const auto bytes, other.chunk_of(row));
-      const auto& kept = incoming.owned.emplace_back(bytes.begin(), bytes.end());
-      PEAT_TRY(const auto rebuilt_chunk, read_chunk(kept, 0));
-      PEAT_TRY(auto change, parse_change_body(rebuilt_chunk, other.graph.row(row).hash, limits));
-      incoming.changes.push_back(std::move(change));
-    }
+    offset += chunk->bytes.size();
+    const auto status =
+        chunk->type == ChunkType::kDocument ? collect_document(*chunk, limits, incoming)
+        : chunk->type == ChunkType::kBundle ? collect_bundle(*chunk, limits, incoming)
+                                            : collect_change(*chunk, limits, incoming);
+    if (!status) return in_chunk(status.error(), *chunk, index);
+  }
+  return {};
+}
+
+Status Document::Impl::collect_document(const Chunk& chunk, const LoadLimits& limits,
+                                        Incoming& incoming) {
+  LoadOptions options;
+  options.limits = limits;
+  options.limits.ops -= incoming.ops;
+  Impl other(actor);
+  PEAT_TRY_VOID(other.load_document(chunk, options));
+  for (std::size_t i = 0; i < other.graph.size(); ++i) incoming.ops += other.graph.row(i).op_count;
+  const bool known = std::ranges::all_of(
+      other.graph.heads(), [this](const auto& head) { return graph.find(head).has_value(); });
+  for (std::size_t row = 0; row < other.graph.size() && !known; ++row) {
+    PEAT_TRY(const auto bytes, other.chunk_of(row));
+    const auto& kept = incoming.owned.emplace_back(bytes.begin(), bytes.end());
+    PEAT_TRY(const auto rebuilt_chunk, read_chunk(kept, 0));
+    PEAT_TRY(auto change, parse_change_body(rebuilt_chunk, other.graph.row(row).hash, limits));
+    incoming.changes.push_back(std::move(change));
   }
   return {};
 }
@@ -275,7 +307,11 @@ Status Document::Impl::load_document(const Chunk& chunk, const LoadOptions& opti
   } else {
     PEAT_TRY_VOID(rebuilder.write(false, nullptr));
   }
-  PEAT_TRY_VOID(check_heads());
+  if (options.verify == Verify::none) {
+    take_rebuilt_heads();
+  } else {
+    PEAT_TRY_VOID(check_heads());
+  }
   hashes_known = true;
   graph.rebuild_index();
   if (small && rebuilt->bytes.size() <= kChunkFormBytes) {
@@ -363,15 +399,23 @@ Result<Document> Document::load(ByteView input, const LoadOptions& options) {
     std::size_t offset = 0;
     const bool document = first.type == ChunkType::kDocument;
     if (document) {
-      PEAT_TRY_VOID(impl.load_document(first, options));
+      if (auto status = impl.load_document(first, options); !status) {
+        return in_chunk(std::move(status).error(), first, 0);
+      }
       offset = first.bytes.size();
     }
     if (offset == input.size()) return out;
     Incoming incoming;
     PEAT_TRY_VOID(impl.ensure_hashes());
-    PEAT_TRY_VOID(impl.collect(input, offset, options.limits, incoming));
+    const bool whole = options.on_partial == OnPartialLoad::error;
+    const auto status = impl.collect(input, offset, document ? 1 : 0, options.limits, incoming);
+    if (!status) {
+      if (whole || status.error().code == Code::out_of_memory)
+        return std::unexpected(status.error());
+      impl.load_fault = status.error();
+    }
     PEAT_TRY_VOID(impl.apply(incoming));
-    if (!document && !impl.queue.empty()) {
+    if (whole && !document && !impl.queue.empty()) {
       return fail(Code::missing_dependency, std::to_string(impl.queue.size()) +
                                                 " changes of the input depend on changes "
                                                 "that it does not hold");
@@ -392,13 +436,14 @@ Result<ApplyReport> Document::load_incremental(ByteView input, const LoadLimits&
       PEAT_TRY(const auto first, read_chunk(input, 0));
       if (first.type == ChunkType::kDocument) {
         PEAT_TRY(auto loaded, load(input, options));
+        loaded.impl_->author = std::move(impl_->author);
         impl_ = std::move(loaded.impl_);
         return ApplyReport{impl_->graph.size(), impl_->queue.size(), 0};
       }
     }
     PEAT_TRY_VOID(impl_->ensure_hashes());
     Incoming incoming;
-    PEAT_TRY_VOID(impl_->collect(input, 0, limits, incoming));
+    PEAT_TRY_VOID(impl_->collect(input, 0, 0, limits, incoming));
     return impl_->apply(incoming);
   });
 }

@@ -63,6 +63,8 @@ struct Document::Impl {
   explicit Impl(ActorId id) : actor(std::move(id)) {}
 
   ActorId actor;
+  std::optional<Bytes> author;      // of the actor's first change
+  std::optional<Error> load_fault;  // what cut a load short
   ActorTable actors;
   ChangeGraph graph;
   Bytes base;
@@ -91,9 +93,11 @@ struct Document::Impl {
   Status ensure_hashes();
   Status rebuild_base();
   Status check_heads() const;
+  void take_rebuilt_heads();
   std::vector<bool> ancestors(std::span<const ChangeHash> have) const;
   std::vector<ChangeHash> dep_hashes(std::size_t row) const;
   ChangeInfo info(std::size_t row) const;
+  std::optional<ByteView> author_of(std::uint32_t actor_index) const;  // author.cpp
   Bytes write(bool deflate);
   void append_to_tail(ByteView chunk);
   std::unique_ptr<Impl> copy() const;
@@ -101,7 +105,9 @@ struct Document::Impl {
 
   // document_apply.cpp
   Status load_document(const Chunk& chunk, const LoadOptions& options);
-  Status collect(ByteView input, std::size_t offset, const LoadLimits& limits, Incoming& incoming);
+  Status collect(ByteView input, std::size_t offset, std::size_t index, const LoadLimits& limits,
+                 Incoming& incoming);
+  Status collect_document(const Chunk& chunk, const LoadLimits& limits, Incoming& incoming);
   Status collect_change(Chunk chunk, const LoadLimits& limits, Incoming& incoming);
   Status collect_bundle(const Chunk& chunk, const LoadLimits& limits, Incoming& incoming);
   Result<std::vector<ChangeView>> queued_views() const;

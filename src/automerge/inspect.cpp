@@ -36,6 +36,7 @@ DocumentInfo describe(const Document& document, std::span<const ChangeInfo> chan
     auto& actor = actors[change.actor];
     ++actor.changes;
     actor.ops += change.op_count;
+    if (change.author) actor.author = change.author;
     out.ops += change.op_count;
   }
   for (auto& [id, actor] : actors) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "automerge/author.hpp"
 #include "automerge/document_impl.hpp"
 #include "automerge/editor.hpp"
 
@@ -104,12 +105,14 @@ ChangeHash Document::Impl::commit(const CommitOptions& options) {
   thread_local std::vector<OpView> views;
   views.clear();
   for (const auto& edit : edits.ops) views.push_back(view(edit));
-  const ChangeFacts facts{deps, row.actor, row.seq, row.start_op, row.time, options.message, {}};
+  const auto footer = row.seq == 1 && author ? author_footer(*author) : Bytes();
+  const ChangeFacts facts{deps,     row.actor,       row.seq, row.start_op,
+                          row.time, options.message, footer};
   thread_local Bytes chunk;
   chunk.clear();
   row.hash = encode_change(actors, facts, views, chunk);
   append_to_tail(chunk);
-  graph.add(row, dep_rows, options.message, {});
+  graph.add(row, dep_rows, options.message, footer);
   pending.reset();
   return row.hash;
 }

@@ -41,11 +41,22 @@ class Transaction;
 enum class Verify : std::uint8_t {
   full,  // every change is rebuilt and the heads must match: for bytes from outside
   lazy,  // checksum and structure now; hashes when first needed, the error then sticks
+  none,  // the heads that the file names are not compared: those of the rebuilt changes take their
+         // place. Opens documents that others saved after they took in a change that they cannot
+         // rebuild; what comes of it is not the history that peers know.
+};
+
+// What a fault behind the first chunk of an input does.
+enum class OnPartialLoad : std::uint8_t {
+  error,   // nothing is loaded
+  ignore,  // what stands before the fault is loaded, load_fault() says what was left; changes whose
+           // dependencies are missing wait
 };
 
 struct LoadOptions {
   Verify verify = Verify::full;
   LoadLimits limits{};
+  OnPartialLoad on_partial = OnPartialLoad::error;
   std::optional<ActorId> actor{};  // of later edits; random if absent
 };
 
@@ -84,7 +95,11 @@ class PEAT_API Document {
   Result<Bytes> save(const SaveOptions& options = {}) const;
   // The changes since the last save or save_incremental, as uncompressed change chunks.
   Result<Bytes> save_incremental();
+  // The changes that are not ancestors of (or in) `heads`, likewise; unknown hashes are ignored.
+  Result<Bytes> save_after(std::span<const ChangeHash> heads) const;
   // Applies every change found in `input`.
+  // What cut a load with OnPartialLoad::ignore short: rule, chunk and byte.
+  const std::optional<Error>& load_fault() const;
   Result<ApplyReport> load_incremental(ByteView input, const LoadLimits& limits = {});
 
   // The form a store keeps: change graph and chunks, opened again in O(changes) without
@@ -105,6 +120,15 @@ class PEAT_API Document {
   std::uint64_t max_op() const;
   const ActorId& actor() const;
   Status set_actor(ActorId actor);  // fails while a transaction is open
+
+  // Who edits here: up to 65,535 bytes that the application knows people by (a public key, an
+  // account). Written with this actor's first change, where every replica reads it; an actor keeps
+  // its author, so Code::invalid_argument once it has made a change. Forks keep the author: give
+  // theirs with set_author.
+  Status set_author(std::optional<Bytes> author);
+  const std::optional<Bytes>& author() const;
+  // Who made the changes of `actor`, if they say so. Cost: the changes.
+  std::optional<Bytes> author_of(const ActorId& actor) const;
 
   bool has_change(const ChangeHash& hash) const;
   // Information on every change in the order this replica applied them.

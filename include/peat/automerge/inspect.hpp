@@ -78,6 +78,7 @@ struct DocumentInfo {
     ActorId id;
     std::uint64_t changes = 0;
     std::uint64_t ops = 0;
+    std::optional<Bytes> author;  // who its first change says makes its changes
   };
   Heads heads;
   std::uint64_t changes = 0;

@@ -114,7 +114,8 @@ struct ChangeInfo {
   std::uint64_t op_count = 0;
   std::int64_t time = 0;  // seconds since the Unix epoch, by the writer's clock
   std::string message;
-  std::vector<ChangeHash> deps;  // ascending
+  std::vector<ChangeHash> deps;   // ascending
+  std::optional<Bytes> author{};  // on an actor's first change, if its document had one set
 
   std::uint64_t max_op() const { return start_op + op_count - 1; }
 };
