@@ -92,7 +92,7 @@ fn map_changes() {
 fn small(n: usize) -> Automerge {
     in_one_change(|tx| {
         for (key, value) in strings_of(n) {
-            tx.put(ROOT, key, value).unwrap();
+            tx.put(ROOT, key.as_str(), value.as_str()).unwrap();
         }
         tx.put(ROOT, "counter", n as i64).unwrap();
         let position = tx.put_object(ROOT, "position", ObjType::Map).unwrap();
@@ -100,8 +100,8 @@ fn small(n: usize) -> Automerge {
             tx.put(&position, key, value).unwrap();
         }
         let tags = tx.put_object(ROOT, "tags", ObjType::List).unwrap();
-        for k in 0..4 {
-            tx.insert(&tags, k, format!("tag{k}")).unwrap();
+        for (k, tag) in TAGS.into_iter().enumerate() {
+            tx.insert(&tags, k, tag).unwrap();
         }
     })
 }

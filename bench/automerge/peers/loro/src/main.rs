@@ -66,7 +66,7 @@ fn small(n: usize) -> LoroDoc {
     doc.set_peer_id(1).unwrap();
     let root = doc.get_map("root");
     for (key, value) in strings_of(n) {
-        root.insert(&key, value).unwrap();
+        root.insert(key, value.as_str()).unwrap();
     }
     root.insert("counter", n as i64).unwrap();
     let position = root.insert_container("position", LoroMap::new()).unwrap();
@@ -74,8 +74,8 @@ fn small(n: usize) -> LoroDoc {
         position.insert(key, value).unwrap();
     }
     let tags = root.insert_container("tags", LoroList::new()).unwrap();
-    for k in 0..4 {
-        tags.push(format!("tag{k}")).unwrap();
+    for tag in TAGS {
+        tags.push(tag).unwrap();
     }
     doc.commit();
     doc

@@ -60,7 +60,7 @@ fn small(n: usize) -> Doc {
     let root = doc.get_or_insert_map("root");
     let mut tx = doc.transact_mut();
     for (key, value) in strings_of(n) {
-        root.insert(&mut tx, key, value);
+        root.insert(&mut tx, key.as_str(), value.as_str());
     }
     root.insert(&mut tx, "counter", n as i64);
     let position = root.insert(&mut tx, "position", MapPrelim::default());
@@ -68,8 +68,8 @@ fn small(n: usize) -> Doc {
         position.insert(&mut tx, key, value);
     }
     let tags = root.insert(&mut tx, "tags", ArrayPrelim::default());
-    for k in 0..4 {
-        tags.push_back(&mut tx, format!("tag{k}"));
+    for tag in TAGS {
+        tags.push_back(&mut tx, tag);
     }
     drop(tx);
     doc
