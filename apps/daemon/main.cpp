@@ -132,7 +132,7 @@ class Daemon {
           fmt::format("reload refused, nothing changed: {}", loaded.error().message));
     } else {
       set_log_level(loaded->settings.log_level);
-      node_->reload_peers(loaded->settings.peers);
+      node_->reload(loaded->settings);
       log(node::LogLevel::info, fmt::format("settings reloaded log_level={}",
                                             node::to_string(loaded->settings.log_level)));
     }

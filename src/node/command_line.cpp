@@ -44,9 +44,10 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv,
     } else {
       options[i] = app.add_option(flag, texts[i], std::string(info.help))->expected(1);
       options[i]->take_all()->allow_extra_args(false);
-      options[i]->type_name(info.type == "Peers"      ? "PEER"
-                            : info.type == "HostPort" ? "ADDR:PORT"
-                                                      : "VALUE");
+      options[i]->type_name(info.type == "Peers"                ? "PEER"
+                            : info.type == "CollectionSettings" ? "COLLECTION"
+                            : info.type == "HostPort"           ? "ADDR:PORT"
+                                                                : "VALUE");
       if (!info.default_text.empty()) {
         options[i]->description(fmt::format("{} [{}]", info.help, info.default_text));
       }

@@ -13,6 +13,7 @@
 #include "node/node_api.hpp"
 #include "store/document_store.hpp"
 #include "sync/channel.hpp"
+#include "sync/upkeep.hpp"
 
 namespace peat::node {
 
@@ -24,6 +25,7 @@ struct MetricSource {
   std::uint64_t events = 0;
   std::uint64_t handshakes_failed = 0;
   store::StoreStats store;
+  sync::UpkeepStats upkeep;
   net::EndpointStats net;
   sync::ChannelManagerStats channels;
   HttpCounters http;

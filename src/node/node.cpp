@@ -16,6 +16,7 @@
 #include "sync/connector.hpp"
 #include "sync/coordinator.hpp"
 #include "sync/documents.hpp"
+#include "sync/upkeep.hpp"
 
 namespace peat::node {
 
@@ -68,7 +69,7 @@ class NodeImpl final : public Node {
   void remove_peer(const EndpointId& peer, Done done) override;
   EventLog& events() override { return *events_; }
   std::string metrics(const HttpCounters& http) const override;
-  void reload_peers(const Peers& peers) override;
+  void reload(const Settings& settings) override;
   void shutdown(Done done) override;
 
  private:
@@ -87,6 +88,7 @@ class NodeImpl final : public Node {
   Status dial(const PeerSetting& peer);
   bool drop(const EndpointId& peer);  // false: nobody knew it
   void save_peers(Done done);
+  void reload_peers(const Peers& peers);
   Result<std::vector<Event>> read_feed(std::uint64_t after, std::size_t limit) const;
   void trim_when_quiet();
   void say(LogLevel level, std::string_view message) const {
@@ -108,6 +110,7 @@ class NodeImpl final : public Node {
   std::unique_ptr<sync::Connector> connector_;
   std::unique_ptr<sync::SyncChannelManager> channels_;
   std::unique_ptr<sync::Coordinator> coordinator_;
+  std::unique_ptr<sync::Upkeep> upkeep_;
   std::set<EndpointId> connected_;
   LogLimiter limiter_;
   std::uint64_t handshakes_failed_ = 0;
@@ -136,6 +139,7 @@ Status NodeImpl::open_store() {
   sync::Documents::Options options;
   options.node_id = settings_.node_id;
   options.limits = limits_;
+  options.collections = collections_of(settings_);
   options.on_quarantine = [this](std::string_view key, std::string_view reason) {
     say_rarely(LogLevel::warn, fmt::format("quarantine {}", key),
                fmt::format("document cannot be read key={} reason=\"{}\"", key, reason));
@@ -196,8 +200,17 @@ Status NodeImpl::open_sync(const std::optional<crypto::SecretBytes>& secret) {
     on_peer(peer, connected);
   };
   coordinator.on_fault = [this](const auto& peer, const auto& fault) { on_fault(peer, fault); };
+  coordinator.relation_of = [this](const auto& peer) { return book_.relation(peer); };
   PEAT_TRY(coordinator_,
            sync::Coordinator::create(*documents_, *channels_, executor_, std::move(coordinator)));
+  sync::Upkeep::Options upkeep;
+  upkeep.before_collection = [this](std::chrono::milliseconds clock) {
+    coordinator_->note_acknowledgements(clock);
+  };
+  upkeep.acknowledged = [this](const store::TombstoneRecord& tombstone) {
+    return coordinator_->acknowledged(tombstone);
+  };
+  PEAT_TRY(upkeep_, sync::Upkeep::open(*documents_, executor_, std::move(upkeep)));
   connector_->start();
   return {};
 }
@@ -384,6 +397,12 @@ void NodeImpl::save_peers(Done done) {
   store_->on_durable(std::move(done));
 }
 
+void NodeImpl::reload(const Settings& settings) {
+  documents_->set_collections(collections_of(settings));
+  reload_peers(settings.peers);
+  coordinator_->relate();
+}
+
 void NodeImpl::reload_peers(const Peers& peers) {
   const auto difference = book_.set_from_settings(peers);
   for (const auto& id : difference.removed) drop(id);
@@ -498,6 +517,7 @@ std::string NodeImpl::metrics(const HttpCounters& http) const {
   source.events = events_->published();
   source.handshakes_failed = handshakes_failed_;
   source.store = store_->stats();
+  source.upkeep = upkeep_->stats();
   source.net = endpoint_->stats();
   source.channels = channels_->stats();
   source.http = http;
@@ -508,6 +528,8 @@ std::string NodeImpl::metrics(const HttpCounters& http) const {
 void NodeImpl::shutdown(Done done) {
   if (trim_timer_ != 0) executor_.cancel(trim_timer_);
   trim_timer_ = 0;
+  coordinator_->note_acknowledgements(upkeep_->clock());
+  upkeep_->save();
   channels_->shutdown([this, done = std::move(done)]() mutable {
     connector_->shutdown();
     endpoint_->shutdown(kCloseShutdown, "shutdown", [this, done = std::move(done)]() mutable {

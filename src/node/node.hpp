@@ -38,8 +38,9 @@ class Node : public NodeApi {
   static Result<std::unique_ptr<Node>> open(AsioExecutor& executor, Settings settings, Log log,
                                             const Limits& limits = {});
 
-  // SIGHUP: the peers of the settings, read again.
-  virtual void reload_peers(const Peers& peers) = 0;
+  // SIGHUP: the settings, read again; takes over what settings.def marks for it (peers,
+  // collections).
+  virtual void reload(const Settings& settings) = 0;
   // Afterwards no call but the destructor.
   virtual void shutdown(Done done) = 0;
 };

@@ -63,6 +63,14 @@ bool PeerBook::remove(const EndpointId& peer) {
   return from_settings_.erase(peer) + added_.erase(peer) > 0;
 }
 
+sync::Relation PeerBook::relation(const EndpointId& peer) const {
+  for (const auto* peers : {&added_, &from_settings_}) {
+    const auto found = peers->find(peer);
+    if (found != peers->end()) return found->second.relation;
+  }
+  return sync::Relation::unknown;
+}
+
 Peers PeerBook::all() const {
   auto peers = from_settings_;
   for (const auto& [id, peer] : added_) peers.insert_or_assign(id, peer);

@@ -40,6 +40,7 @@ class PeerBook {
 
   bool in_settings(const EndpointId& peer) const { return from_settings_.contains(peer); }
   bool added(const EndpointId& peer) const { return added_.contains(peer); }
+  sync::Relation relation(const EndpointId& peer) const;  // unknown for those not in the book
   Peers all() const;
 
  private:

@@ -16,6 +16,18 @@ namespace peat::node {
 
 namespace {
 
+// By the numbers of sync::Relation.
+constexpr std::array<const char*, 4> kRelations = {"", "up", "down", "lateral"};
+
+std::optional<sync::Relation> relation_from(std::string_view option) {
+  constexpr std::string_view kName = "relation=";
+  if (!option.starts_with(kName)) return std::nullopt;
+  for (std::size_t i = 1; i < kRelations.size(); ++i) {
+    if (option.substr(kName.size()) == kRelations[i]) return static_cast<sync::Relation>(i);
+  }
+  return std::nullopt;
+}
+
 void wipe_text(std::string& text) {
   crypto::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
 }
@@ -87,6 +99,13 @@ Status check_together(const Settings& settings) {
                   fmt::format("peers: {} is named twice", settings.peers[i].id.to_string()));
     }
   }
+  for (std::size_t i = 0; i < settings.collections.size(); ++i) {
+    for (std::size_t k = 0; k < i; ++k) {
+      if (settings.collections[i].name != settings.collections[k].name) continue;
+      return fail(Code::bad_setting,
+                  fmt::format("collections: {} is named twice", settings.collections[i].name));
+    }
+  }
   return {};
 }
 
@@ -129,12 +148,21 @@ Result<PeerSetting> PeerSetting::parse(std::string_view text) {
   PeerSetting peer;
   auto rest = text;
   if (const auto comma = rest.find(','); comma != std::string_view::npos) {
-    const auto option = rest.substr(comma + 1);
-    if (option != "auth=none" && option != "auth=formation") {
-      return fail(Code::bad_setting,
-                  fmt::format("'{}': after the comma stands auth=none or auth=formation", text));
+    for (auto options = rest.substr(comma); !options.empty();) {
+      options.remove_prefix(1);
+      const auto option = options.substr(0, options.find(','));
+      options.remove_prefix(option.size());
+      if (option == "auth=none" || option == "auth=formation") {
+        peer.authenticated = option == "auth=formation";
+      } else if (const auto relation = relation_from(option)) {
+        peer.relation = *relation;
+      } else {
+        return fail(Code::bad_setting,
+                    fmt::format("'{}': after the comma stands auth=none or auth=formation, or "
+                                "relation=up, down or lateral",
+                                text));
+      }
     }
-    peer.authenticated = option == "auth=formation";
     rest = rest.substr(0, comma);
   }
   const auto at = rest.find('@');
@@ -159,8 +187,10 @@ Result<PeerSetting> PeerSetting::parse(std::string_view text) {
 }
 
 std::string PeerSetting::to_string() const {
-  return fmt::format("{}@{}{}", id.to_string(), address.to_string(),
-                     authenticated ? "" : ",auth=none");
+  const auto* const stands = kRelations[static_cast<std::size_t>(relation)];
+  return fmt::format("{}@{}{}{}{}", id.to_string(), address.to_string(),
+                     authenticated ? "" : ",auth=none",
+                     *stands == '\0' ? "" : ",relation=", stands);
 }
 
 std::span<const SettingInfo> setting_table() {
@@ -245,7 +275,7 @@ Result<RawLayer> read_environment(const Environment& environment) {
     auto value = environment(info.variable);
     if (!value || value->empty()) continue;
     RawValue raw{{}, fmt::format("variable {}", info.variable)};
-    if (info.type == "Peers") {
+    if (is_list(info.type)) {
       raw.texts = split_words(*value);
     } else {
       raw.texts.push_back(std::move(*value));

@@ -25,8 +25,10 @@
 #include <string_view>
 #include <vector>
 
+#include "node/collection_setting.hpp"
 #include "peat/error.hpp"
 #include "peat/ids.hpp"
+#include "sync/relation.hpp"
 
 namespace peat::crypto {
 class SecretBytes;
@@ -46,11 +48,12 @@ struct HostPort {
   friend bool operator==(const HostPort&, const HostPort&) = default;
 };
 
-// "ENDPOINT_ID@HOST:PORT" or "ENDPOINT_ID@HOST:PORT,auth=none".
+// "ENDPOINT_ID@HOST:PORT", with options after commas: auth=none, relation=up|down|lateral.
 struct PeerSetting {
   EndpointId id;
   HostPort address;
   bool authenticated = true;  // false: auth=none, a peer that proves nothing
+  sync::Relation relation = sync::Relation::unknown;  // where it stands, for deletions
 
   static Result<PeerSetting> parse(std::string_view text);
   std::string to_string() const;
@@ -59,6 +62,8 @@ struct PeerSetting {
 
 using Path = std::filesystem::path;
 using Peers = std::vector<PeerSetting>;
+using CollectionSettings = std::vector<CollectionSetting>;
+using sync::TtlPreset;
 using Millis = std::chrono::milliseconds;
 
 // A text that no printer shows, in memory that is locked and wiped. Copies share it: it is gone
@@ -140,6 +145,9 @@ Result<Loaded> resolve_settings(const RawLayer& flags, const RawLayer& variables
 std::string print_settings(const Loaded& loaded);
 // The reference page (Markdown).
 std::string settings_reference();
+
+// The field's rules, with what the settings say over them.
+sync::Collections collections_of(const Settings& settings);
 
 std::string_view to_string(LogLevel level);
 std::string_view to_string(LogFormat format);

@@ -75,30 +75,54 @@ class FileReader {
     return error(node, "a text, a whole number or true/false is meant here");
   }
 
-  // { id = "...", addr = "...", auth = "none" }
+  // { name = "tracks", mode = "latest", ... }
+  Result<std::string> collection_text(const toml::table& table) const {
+    std::string name;
+    std::string options;
+    for (const auto& [key, node] : table) {
+      PEAT_TRY(const auto text, scalar_text(node));
+      if (key == "name") {
+        name = text;
+      } else {
+        options += (options.empty() ? "" : ",") + std::string(key.str()) + "=" + text;
+      }
+    }
+    if (name.empty()) return error(table, "a collection needs a name");
+    return name + ":" + options;
+  }
+
+  // { id = "...", addr = "...", auth = "none", relation = "up" }
   Result<std::string> peer_text(const toml::table& table) const {
     std::string id;
     std::string address;
     std::string auth;
+    std::string relation;
     for (const auto& [key, node] : table) {
-      auto* member = key == "id" ? &id : key == "addr" ? &address : key == "auth" ? &auth : nullptr;
+      auto* member = key == "id"         ? &id
+                     : key == "addr"     ? &address
+                     : key == "auth"     ? &auth
+                     : key == "relation" ? &relation
+                                         : nullptr;
       if (member == nullptr) {
-        return error(node, fmt::format("a peer has id, addr and auth, not '{}'",
+        return error(node, fmt::format("a peer has id, addr, auth and relation, not '{}'",
                                        std::string_view(key.str())));
       }
       PEAT_TRY(*member, scalar_text(node));
     }
     if (id.empty() || address.empty()) return error(table, "a peer needs id and addr");
-    return id + "@" + address + (auth.empty() ? "" : ",auth=" + auth);
+    return id + "@" + address + (auth.empty() ? "" : ",auth=" + auth) +
+           (relation.empty() ? "" : ",relation=" + relation);
   }
 
   Status read_value(const SettingInfo& info, const toml::node& node) {
     RawValue raw{{}, place(node)};
     if (const auto* array = node.as_array()) {
-      if (info.type != "Peers") return error(node, "one value is meant here, not a list");
+      if (!is_list(info.type)) return error(node, "one value is meant here, not a list");
+      const bool peers = info.type == "Peers";
       for (const auto& element : *array) {
-        PEAT_TRY(auto text,
-                 element.is_table() ? peer_text(*element.as_table()) : scalar_text(element));
+        PEAT_TRY(auto text, !element.is_table() ? scalar_text(element)
+                            : peers             ? peer_text(*element.as_table())
+                                                : collection_text(*element.as_table()));
         raw.texts.push_back(std::move(text));
       }
       if (raw.texts.empty()) return {};
@@ -131,7 +155,7 @@ std::string toml_quote(std::string_view text) {
 
 std::string toml_value(std::string_view type, const std::vector<std::string>& texts) {
   if (type == "bool" || type == "std::uint32_t") return texts.front();
-  if (type != "Peers") return toml_quote(texts.front());
+  if (!is_list(type)) return toml_quote(texts.front());
   std::string out = "[";
   for (const auto& text : texts) out += (out.size() > 1 ? ", " : "") + toml_quote(text);
   return out + "]";
@@ -152,6 +176,8 @@ std::string_view type_in_words(std::string_view type) {
   if (type == "Millis") return "duration";
   if (type == "HostPort") return "ADDR:PORT";
   if (type == "Peers") return "list of peers";
+  if (type == "CollectionSettings") return "list of collections";
+  if (type == "TtlPreset") return "name of a preset";
   if (type == "Path") return "path";
   return "text";
 }
@@ -203,7 +229,7 @@ std::string settings_reference() {
       "# Settings of peat-mesh-node\n\n"
       "A flag wins over an environment variable, that over the settings file, that over the\n"
       "default. An empty variable is unset. The file is TOML and begins with "
-      "`schema_version = 1`.\nDurations are written `500ms`, `30s` or `5m`.\n\n";
+      "`schema_version = 1`.\nDurations are written `500ms`, `30s`, `5m`, `12h` or `7d`.\n\n";
   for (const auto& info : setting_table()) {
     out += fmt::format("## {}\n\n{}\n\n", info.name, info.help);
     if (!info.flag.empty()) out += fmt::format("- flag: `{}`\n", info.flag);

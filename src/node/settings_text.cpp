@@ -2,11 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 
 namespace peat::node {
 
 namespace {
+
+// By the numbers of TtlPreset.
+constexpr std::array<std::string_view, 4> kTtlPresets = {"default", "tactical", "long_duration",
+                                                         "offline_node"};
 
 std::unexpected<Error> bad(std::string message) {
   return fail(Code::bad_setting, std::move(message));
@@ -75,6 +80,25 @@ Status parse_value(const std::vector<std::string>& texts, Peers& out) {
   return {};
 }
 
+Status parse_value(const std::vector<std::string>& texts, CollectionSettings& out) {
+  out.clear();
+  for (const auto& text : texts) {
+    PEAT_TRY(auto collection, CollectionSetting::parse(text));
+    out.push_back(std::move(collection));
+  }
+  return {};
+}
+
+Status parse_value(const std::vector<std::string>& texts, TtlPreset& out) {
+  PEAT_TRY(const auto text, single(texts));
+  for (std::size_t i = 0; i < kTtlPresets.size(); ++i) {
+    if (text != kTtlPresets[i]) continue;
+    out = static_cast<TtlPreset>(i);
+    return {};
+  }
+  return bad(fmt::format("'{}' is none of default, tactical, long_duration, offline_node", text));
+}
+
 Status parse_value(const std::vector<std::string>& texts, Secret& out) {
   PEAT_TRY(const auto text, single(texts));
   out = Secret(text);
@@ -110,6 +134,10 @@ Status parse_value(const std::vector<std::string>& texts, Millis& out) {
     out = std::chrono::seconds(value);
   } else if (unit == "m") {
     out = std::chrono::minutes(value);
+  } else if (unit == "h") {
+    out = std::chrono::hours(value);
+  } else if (unit == "d") {
+    out = std::chrono::hours(24 * std::int64_t{value});
   } else {
     return bad(fmt::format("'{}' is no duration, such as 500ms, 30s or 5m", text));
   }
@@ -145,6 +173,16 @@ std::vector<std::string> show_value(const Peers& value) {
   std::vector<std::string> texts;
   for (const auto& peer : value) texts.push_back(peer.to_string());
   return texts;
+}
+
+std::vector<std::string> show_value(const CollectionSettings& value) {
+  std::vector<std::string> texts;
+  for (const auto& collection : value) texts.push_back(collection.text);
+  return texts;
+}
+
+std::vector<std::string> show_value(TtlPreset value) {
+  return {std::string(kTtlPresets[static_cast<std::size_t>(value)])};
 }
 
 std::vector<std::string> show_value(const Secret& value) { return {value.empty() ? "" : "***"}; }

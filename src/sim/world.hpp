@@ -11,6 +11,7 @@
 // Threading: one thread. Cost: O(log n) per event.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -82,7 +83,13 @@ class SimExecutor final : public Executor {
   SimExecutor(const SimExecutor&) = delete;
   SimExecutor& operator=(const SimExecutor&) = delete;
 
-  Now now() const override { return world_.now(); }
+  Now now() const override {
+    auto now = world_.now();
+    now.wall.ms += wall_offset_.count();
+    return now;
+  }
+  // The node's wall clock jumps; its monotonic clock does not.
+  void step_wall_clock(std::chrono::milliseconds by) { wall_offset_ += by; }
   void post(std::function<void()> task) override;
   TimerId at(Instant when, std::function<void()> task) override;
   void cancel(TimerId timer) override { world_.cancel(timer); }
@@ -95,6 +102,7 @@ class SimExecutor final : public Executor {
   World& world_;
   Duration work_time_;
   Instant pool_free_;
+  std::chrono::milliseconds wall_offset_{};
   std::shared_ptr<bool> running_;
 };
 

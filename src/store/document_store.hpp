@@ -178,6 +178,13 @@ class DocumentStore {
   virtual Result<std::optional<DocumentRecord>> document(std::string_view key) const = 0;
   virtual Result<std::optional<automerge::Heads>> heads(std::string_view key) const = 0;
   virtual Result<std::optional<TombstoneRecord>> tombstone(std::string_view key) const = 0;
+  // Tombstones in the order of their rows, from the beginning or on from a `next` of before; `next`
+  // is empty at the end. At most `limit`.
+  struct TombstonePage {
+    std::vector<TombstoneRecord> tombstones;
+    std::string next;
+  };
+  virtual Result<TombstonePage> tombstones(std::string_view from, std::size_t limit) const = 0;
   // Keys with this prefix, after `after` in bytewise order, at most `limit`.
   virtual Result<std::vector<std::string>> keys(std::string_view prefix, std::string_view after,
                                                 std::size_t limit) const = 0;

@@ -176,6 +176,25 @@ Result<std::optional<TombstoneRecord>> Store::tombstone(std::string_view key) co
   return std::move(row->record);
 }
 
+Result<DocumentStore::TombstonePage> Store::tombstones(std::string_view from,
+                                                       std::size_t limit) const {
+  PEAT_TRY(const auto view, this->view());
+  TombstonePage page;
+  page.next = from;
+  while (page.tombstones.size() < limit) {
+    PEAT_TRY(const auto entry, view.next(Table::tombstones, page.next, false));
+    if (!entry) {
+      page.next.clear();
+      break;
+    }
+    page.next = entry->key;
+    PEAT_TRY(const auto content, open_record(Table::tombstones, page.next, entry->record));
+    PEAT_TRY(auto row, named(decode_tombstone_row(content), Table::tombstones, page.next));
+    page.tombstones.push_back(std::move(row.record));
+  }
+  return page;
+}
+
 Result<std::vector<std::string>> Store::keys(std::string_view prefix, std::string_view after,
                                              std::size_t limit) const {
   PEAT_TRY(const auto view, this->view());

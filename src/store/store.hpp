@@ -30,6 +30,7 @@ class Store final : public DocumentStore {
   Result<std::optional<DocumentRecord>> document(std::string_view key) const override;
   Result<std::optional<automerge::Heads>> heads(std::string_view key) const override;
   Result<std::optional<TombstoneRecord>> tombstone(std::string_view key) const override;
+  Result<TombstonePage> tombstones(std::string_view from, std::size_t limit) const override;
   Result<std::vector<std::string>> keys(std::string_view prefix, std::string_view after,
                                         std::size_t limit) const override;
   std::uint64_t count(std::string_view collection) const override;

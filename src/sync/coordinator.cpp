@@ -1,5 +1,6 @@
 #include "sync/coordinator.hpp"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -7,6 +8,11 @@
 
 namespace peat::sync {
 namespace {
+
+// A tombstone waits for peers that were here so long ago, no longer.
+constexpr std::chrono::hours kPeerCounts(24 * 30);
+// How exactly it is kept when that was.
+constexpr std::chrono::hours kSeenEvery(1);
 
 // A session, and the notice when its channel is gone for good.
 class OwnedSession final : public ChannelListener {
@@ -86,6 +92,38 @@ class CoordinatorImpl final : public Coordinator {
     return found->second->session().status();
   }
 
+  void relate() override {
+    for (auto& [peer, owned] : sessions_) owned->session().set_relation(relation_of(peer));
+  }
+
+  void note_acknowledgements(std::chrono::milliseconds clock) override {
+    clock_ = clock;
+    const auto now = executor_.now().mono;
+    for (auto& [peer, owned] : sessions_) {
+      owned->session().note_time(now);
+      note_acknowledgement(peer, owned->session().status());
+    }
+    counting_.clear();
+    auto& store = documents_.store();
+    const auto peers = noted_peers(store);
+    everybody_counts_ = !peers;
+    if (!peers) return;
+    for (const auto& peer : *peers) {
+      const auto ack = load_ack(store, peer);
+      if (ack && *ack && clock - (*ack)->last_seen > kPeerCounts) continue;
+      counting_.push_back({peer, ack && *ack ? lines_.resume_point((*ack)->held) : 0});
+    }
+  }
+
+  bool acknowledged(const store::TombstoneRecord& tombstone) const override {
+    if (everybody_counts_) return false;
+    return std::ranges::all_of(counting_, [&](const auto& peer) {
+      if (tombstone.origin == peer.first) return true;
+      return peer.second >= tombstone.seq &&
+             may_travel(tombstone.tombstone.direction, relation_of(peer.first));
+    });
+  }
+
   void forget(const EndpointId& peer) override {
     if (sessions_.contains(peer)) {
       leaving_.insert(peer);
@@ -95,7 +133,31 @@ class CoordinatorImpl final : public Coordinator {
   }
 
  private:
+  Relation relation_of(const EndpointId& peer) const {
+    return options_.relation_of ? options_.relation_of(peer) : Relation::unknown;
+  }
+
+  // What cannot be written is written with the next one: a peer only counts for longer.
+  void note_acknowledgement(const EndpointId& peer, const SessionStatus& status) {
+    auto& store = documents_.store();
+    if (!status.connected && status.acked == 0) return;
+    if (status.connected && !note_peer(store, peer, options_.limits.sync_peers)) return;
+    const auto known = load_ack(store, peer);
+    if (!known) return;
+    auto ack = known->value_or(PeerAck{});
+    const auto acked = std::max(lines_.resume_point(ack.held), status.acked);
+    const PeerAck next{{store.incarnation().store_id, acked},
+                       status.connected ? clock_ : ack.last_seen};
+    const bool stale = next.last_seen - ack.last_seen >= kSeenEvery;
+    if (next.held == ack.held && !stale && *known) return;
+    static_cast<void>(save_ack(store, peer, next));
+  }
+
   void end(const EndpointId& peer) {
+    const auto found = sessions_.find(peer);
+    if (found != sessions_.end() && !leaving_.contains(peer)) {
+      note_acknowledgement(peer, found->second->session().status());
+    }
     sessions_.erase(peer);
     numbers_.erase(peer);
     if (leaving_.erase(peer) > 0) erase_rows(peer);
@@ -109,7 +171,8 @@ class CoordinatorImpl final : public Coordinator {
     const auto peer = channel.peer_id();
     end(peer);  // the one before may not have heard yet that its channel is closed
     const auto number = ++next_number_;
-    SessionContext context{documents_, lines_, executor_, options_.node_id, options_.limits, {}};
+    SessionContext context{documents_,      lines_, executor_,        options_.node_id,
+                           options_.limits, {},     relation_of(peer)};
     if (options_.on_fault) {
       context.on_fault = [this, peer](const DocumentFault& fault) {
         options_.on_fault(peer, fault);
@@ -161,6 +224,9 @@ class CoordinatorImpl final : public Coordinator {
   std::map<EndpointId, std::uint64_t> numbers_;  // tells a peer's new session from its old one
   std::set<EndpointId> leaving_;                 // to be forgotten
   std::uint64_t next_number_ = 0;
+  std::chrono::milliseconds clock_{};                        // as it was told last
+  std::vector<std::pair<EndpointId, store::Seq>> counting_;  // what each has acknowledged
+  bool everybody_counts_ = true;                             // nobody has looked yet
   bool pump_posted_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

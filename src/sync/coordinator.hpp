@@ -8,6 +8,7 @@
 // from the channels, which stay.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -31,6 +32,8 @@ class Coordinator {
     std::function<void(const EndpointId& peer, bool connected)> on_peer;
     // Told of every document that was skipped for a fault of its own, from inside the session.
     std::function<void(const EndpointId& peer, const DocumentFault& fault)> on_fault;
+    // Where a peer stands; empty: nobody knows. Asked when its channel is made, and by relate().
+    std::function<Relation(const EndpointId& peer)> relation_of;
   };
   // Installs itself as the manager's listener factory: create it before the first channel.
   static Result<std::unique_ptr<Coordinator>> create(Documents& documents,
@@ -41,6 +44,16 @@ class Coordinator {
   // Every peer with a channel, ordered by id.
   virtual std::vector<SessionStatus> status() const = 0;
   virtual std::optional<SessionStatus> status(const EndpointId& peer) const = 0;
+
+  // Asks again where each peer stands.
+  virtual void relate() = 0;
+
+  // Writes down how far peers have acknowledged our feed. `clock` is the node's running time
+  // (Upkeep); peers heard of within the last 30 days of it count from now on.
+  virtual void note_acknowledgements(std::chrono::milliseconds clock) = 0;
+  // Whether every peer that counts has the tombstone (on its disk; an old one: at hand). One that
+  // it may not travel to never has it.
+  virtual bool acknowledged(const store::TombstoneRecord& tombstone) const = 0;
 
   // Erases what the store keeps of this peer (its position, its sync states), as soon as its
   // session is over: remove its channel first. It may come back, and begins at the beginning.

@@ -1,4 +1,5 @@
-// Opening, local edits and deletion. What peers send and get: documents_remote.cpp.
+// Opening and local edits. Deletion: documents_deletion.cpp. What peers send and get:
+// documents_remote.cpp.
 #include "sync/documents.hpp"
 
 #include <algorithm>
@@ -12,26 +13,6 @@
 namespace peat::sync {
 namespace {
 
-constexpr std::string_view kLamportName = "sync.lamport";
-
-Status require_key(std::string_view key) {
-  const auto parts = split_key(key);
-  if (!parts) {
-    return fail(Code::invalid_argument,
-                "document key '" + std::string(key) + "': needs the form collection:id");
-  }
-  PEAT_TRY_VOID(document_key(parts->collection, parts->id));
-  return {};
-}
-
-bool is_soft_deleted(const automerge::Document& document) {
-  const auto value = document.get(automerge::kRoot, "_deleted");
-  if (!value || !*value) return false;
-  const auto* scalar = std::get_if<automerge::Scalar>(&(*value)->data);
-  const auto* flag = scalar == nullptr ? nullptr : std::get_if<bool>(scalar);
-  return flag != nullptr && *flag;
-}
-
 // A document that JSON leaves without any operation still has to exist.
 Result<std::optional<automerge::ChangeHash>> commit_empty(automerge::Document& document,
                                                           const automerge::CommitOptions& options) {
@@ -41,18 +22,12 @@ Result<std::optional<automerge::ChangeHash>> commit_empty(automerge::Document& d
   return transaction.commit(with_empty);
 }
 
-Bytes encode_lamport(std::uint64_t lamport) {
-  Bytes out;
-  Writer(out).u64be(lamport);
-  return out;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Documents>> Documents::open(store::DocumentStore& store, Executor& executor,
                                                    Options options) {
   auto documents = std::make_unique<DocumentsImpl>(store, executor, std::move(options));
-  PEAT_TRY_VOID(documents->load_lamport());
+  PEAT_TRY_VOID(documents->load_clocks());
   return documents;
 }
 
@@ -62,17 +37,14 @@ DocumentsImpl::DocumentsImpl(store::DocumentStore& store, Executor& executor, Op
       options_(std::move(options)),
       cache_(options_.cache_bytes) {}
 
-Status DocumentsImpl::load_lamport() {
-  PEAT_TRY(const auto value, store_.meta(kLamportName));
-  if (!value) return {};
-  PEAT_TRY(lamport_, Reader(*value).u64be("the Lamport clock of the store"));
+Status require_key(std::string_view key) {
+  const auto parts = split_key(key);
+  if (!parts) {
+    return fail(Code::invalid_argument,
+                "document key '" + std::string(key) + "': needs the form collection:id");
+  }
+  PEAT_TRY_VOID(document_key(parts->collection, parts->id));
   return {};
-}
-
-void DocumentsImpl::note_lamport(store::WriteBatch& batch, std::uint64_t lamport) {
-  if (lamport <= lamport_) return;
-  lamport_ = lamport;
-  batch.put_meta(std::string(kLamportName), encode_lamport(lamport));
 }
 
 // --- opening -----------------------------------------------------------------------------------
@@ -131,7 +103,7 @@ Result<std::optional<DocumentView>> DocumentsImpl::get(std::string_view key) {
   auto json = document->to_json();
   if (!json) return std::unexpected(quarantine(key, json.error()));
   quarantine_.erase(std::string(key));
-  DocumentView view{std::move(*json), document->heads(), is_soft_deleted(*document)};
+  DocumentView view{std::move(*json), document->heads(), is_softly_deleted(*document)};
   cache_.recount(key);
   return view;
 }
@@ -168,17 +140,6 @@ Result<std::int64_t> DocumentsImpl::commit_time(std::string_view key) const {
   PEAT_TRY(const auto buried, store_.tombstone(key));
   if (!buried) return now;
   return std::max(now, static_cast<std::int64_t>(buried->tombstone.deleted_at_ms / 1000) + 1);
-}
-
-std::uint64_t DocumentsImpl::deletion_time(std::string_view key) {
-  constexpr auto kLast = std::numeric_limits<std::int64_t>::max() / 1000;  // peers stamp anything
-  auto time = executor_.now().wall.ms;
-  if (const auto document = open_document(key); document && *document != nullptr) {
-    for (const auto& change : (*document)->changes()) {
-      time = std::max(time, std::min(change.time, kLast) * 1000);
-    }
-  }
-  return static_cast<std::uint64_t>(time);
 }
 
 // A re-created document begins a new history. Its actor must not repeat sequence numbers of the
@@ -240,45 +201,6 @@ Result<WriteResult> DocumentsImpl::patch(std::string_view key, std::string_view 
   return edit(key, precondition, [&](auto& document, const auto& options) {
     return document.merge_patch(merge_patch, options);
   });
-}
-
-Result<WriteResult> DocumentsImpl::erase(std::string_view key, std::optional<std::string> reason,
-                                         const Precondition& precondition) {
-  PEAT_TRY_VOID(require_key(key));
-  PEAT_TRY_VOID(check(key, precondition));
-  PEAT_TRY(auto heads, store_.heads(key));
-  if (!heads) return fail(Code::not_found, "document '" + std::string(key) + "': there is none");
-
-  const auto parts = *split_key(key);
-  wire::Tombstone tombstone{.collection = std::string(parts.collection),
-                            .id = std::string(parts.id),
-                            .deleted_at_ms = deletion_time(key),
-                            .lamport = lamport_ + 1,
-                            .deleted_by = options_.node_id,
-                            .reason = std::move(reason).value_or(""),
-                            .direction = wire::default_direction(parts.collection)};
-  PEAT_TRY_VOID(
-      bury(std::string(key), std::move(tombstone), std::move(*heads), std::nullopt, false));
-  return WriteResult{store_.last_seq(), {}, false, true};
-}
-
-// The tombstone, the removal and the clock that numbers it are one batch.
-Status DocumentsImpl::bury(std::string key, wire::Tombstone tombstone,
-                           automerge::Heads deleted_heads, const store::Origin& origin,
-                           bool keep_document) {
-  const auto clock = lamport_;
-  store::WriteBatch batch;
-  note_lamport(batch, tombstone.lamport);
-  batch.bury(key, std::move(tombstone), std::move(deleted_heads), origin, keep_document);
-  if (auto written = store_.write(std::move(batch)); !written) {
-    lamport_ = clock;
-    return std::unexpected(written.error());
-  }
-  if (!keep_document) {
-    cache_.erase(key);
-    quarantine_.erase(key);
-  }
-  return {};
 }
 
 Result<store::Seq> DocumentsImpl::save(std::string_view key, OpenDocument& open,

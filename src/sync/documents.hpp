@@ -11,13 +11,26 @@
 //   - older, and we hold a re-created document: applied as far as every change stands on what is
 //     here; a change without dependencies that is new here belongs to the deleted document, and
 //     refuses the whole message;
-//   - older, and we hold nothing: refused; in an update-wins collection (modes.hpp) applied if the
-//     result survives the tombstone;
+//   - older, and we hold nothing: refused; in an update-wins collection (collections.hpp) applied
+//     if the result survives the tombstone;
 //   - unknown (`cap/automerge/1` has no epochs), and we hold nothing: applied if every change
 //     without dependencies is stamped later than the deletion. This tells a re-created document
 //     from the deleted one whatever the clocks say, because a deletion is never stamped earlier
 //     than what it deletes, nor a re-creation earlier than the second after the deletion.
-// A refused peer has not heard of the deletion: send it our tombstone.
+// A refused peer has not heard of the deletion: send it our tombstone. A peer that gives a newer
+// epoch than ours has: the epoch is the tombstone's identity, and is taken as one.
+//
+// Expiry. What goes by itself (implicit ttl, softly deleted content whose retention is over)
+// leaves an expiry tombstone: nobody deleted it (`deleted_by` is empty), it is stamped with the
+// last change that it took, and its Lamport clock is that of the epoch before, so that all nodes
+// make the same one without a word. It keeps out what it took, and nothing newer, whatever the
+// collection's rule; it travels only to a peer that is refused for it, or before what stands
+// behind it.
+//
+// Collection. When a tombstone is collected (upkeep.hpp) the document could come from a peer that
+// holds an older state. The greatest Lamport clock of collected tombstones is the *horizon*; peers
+// tell each other theirs. Where a tombstone of that age may have been collected elsewhere, a
+// document that was created after it counts as created after it, epoch or not.
 //
 // Update wins. A document survives a tombstone if it holds a change that the deletion had not
 // seen: at the deleter, which has its heads on record, a change that is not among their ancestors;
@@ -50,7 +63,7 @@
 #include "peat/automerge/sync.hpp"
 #include "peat/error.hpp"
 #include "store/document_store.hpp"
-#include "sync/modes.hpp"
+#include "sync/collections.hpp"
 #include "wire/native.hpp"
 #include "wire/tombstone.hpp"
 
@@ -63,6 +76,9 @@ inline Epoch epoch_of(const wire::Tombstone& tombstone) {
   return {tombstone.lamport, tombstone.deleted_at_ms, tombstone.deleted_by};
 }
 
+// Of something that went by itself (documents.hpp, Expiry).
+inline bool is_expiry(const wire::Tombstone& tombstone) { return tombstone.deleted_by.empty(); }
+
 struct DocumentView {
   std::string json;  // of the winners, compact
   automerge::Heads heads;
@@ -74,6 +90,7 @@ struct WriteResult {
   automerge::Heads heads;
   bool created = false;
   bool changed = false;  // false: equal content, nothing was written
+  bool softly = false;   // erase: marked, not removed
 };
 
 // Conditions on the heads before a write; at most one of them.
@@ -106,7 +123,7 @@ class Documents {
     std::uint32_t compact_after = 64;    // appended changes
     automerge::LoadLimits load_limits;
     Limits limits;
-    SyncModeRegistry modes;
+    Collections collections;
     // Told when a document is put into quarantine, from inside the call that found it out.
     std::function<void(std::string_view key, std::string_view reason)> on_quarantine;
   };
@@ -115,7 +132,9 @@ class Documents {
   virtual ~Documents() = default;
 
   virtual store::DocumentStore& store() = 0;
-  virtual const SyncModeRegistry& modes() const = 0;
+  virtual const Collections& collections() const = 0;
+  // From now on; what is stored is not touched.
+  virtual void set_collections(Collections collections) = 0;
 
   // --- local -----------------------------------------------------------------------------------
   // nullopt: absent or deleted by a tombstone. Code::document_invalid: quarantined.
@@ -126,18 +145,31 @@ class Documents {
   // RFC 7386; creates the document if there is none.
   virtual Result<WriteResult> patch(std::string_view key, std::string_view merge_patch,
                                     const Precondition& precondition = {}) = 0;
-  // Code::not_found if there is nothing to delete. The tombstone, the removal and the Lamport
+  // By the collection's policy: a tombstone, or the mark `_deleted` (with `_deleted_at` in ms,
+  // `_deleted_by` and, if given, `_deleted_reason`). Code::not_found if there is nothing to delete,
+  // Code::permission_denied in an immutable collection. The tombstone, the removal and the Lamport
   // clock are one batch of the store.
   virtual Result<WriteResult> erase(std::string_view key, std::optional<std::string> reason,
                                     const Precondition& precondition = {}) = 0;
   // Oldest first, in the order in which this node got them. Code::not_found.
   virtual Result<std::vector<automerge::ChangeInfo>> history(std::string_view key) = 0;
 
+  // --- upkeep (upkeep.hpp) ----------------------------------------------------------------------
+  // Puts an expiry tombstone in the document's place. False: there is none, or, with `if_deleted`,
+  // it is not softly deleted.
+  virtual Result<bool> expire(std::string_view key, bool if_deleted) = 0;
+  // Removes tombstones that nobody needs any more; the horizon moves with them.
+  virtual Status collect(const std::vector<store::TombstoneRecord>& tombstones) = 0;
+  virtual std::uint64_t horizon() const = 0;
+  virtual void note_horizon(std::uint64_t lamport) = 0;  // of a peer
+
   // --- for sessions: sending ----------------------------------------------------------------
   // The document, opened lazily; nullptr if there is none. Valid until the next call on Documents.
   virtual Result<automerge::Document*> open_document(std::string_view key) = 0;
   // Of our tombstone for the key, whether or not a document stands behind it.
   virtual Result<Epoch> epoch(std::string_view key) = 0;
+  // Whether anything of a peer's document of that epoch could be taken (the guard).
+  virtual Result<bool> admits(std::string_view key, const Epoch& theirs) const = 0;
   // What a peer with these heads lacks; nullopt if there is no document. `have` may name changes
   // that are unknown here.
   virtual Result<std::optional<Outgoing>> outgoing(std::string_view key,
@@ -164,6 +196,8 @@ class Documents {
   virtual Result<RemoteResult> apply_sync_message(std::string_view key, automerge::SyncState& state,
                                                   ByteView message, const EndpointId& from) = 0;
   // True if it was new; the document it deletes is then gone (or has survived).
+  // Code::permission_denied: the collection is immutable here, or deletes softly and the document
+  // is not marked deleted (no peer removes content that nobody here agreed to lose).
   virtual Result<bool> apply_tombstone(const wire::Tombstone& tombstone,
                                        const EndpointId& from) = 0;
 

@@ -19,18 +19,24 @@ enum class Guard : std::uint8_t {
   open,         // no tombstone of ours is newer than what the peer knows
   descendants,  // only what stands on the document that is here
   survivors,    // update wins: only what survives the tombstone
-  reborn,       // only what began after the deletion
+  reborn,       // only what began after the deletion, by its stamps
   closed,       // refused unread
 };
+
+Status require_key(std::string_view key);
+bool is_softly_deleted(const automerge::Document& document);
 
 class DocumentsImpl final : public Documents {
  public:
   DocumentsImpl(store::DocumentStore& store, Executor& executor, Options options);
 
-  Status load_lamport();
+  Status load_clocks();
 
   store::DocumentStore& store() override { return store_; }
-  const SyncModeRegistry& modes() const override { return options_.modes; }
+  const Collections& collections() const override { return options_.collections; }
+  void set_collections(Collections collections) override {
+    options_.collections = std::move(collections);
+  }
 
   Result<std::optional<DocumentView>> get(std::string_view key) override;
   Result<WriteResult> put(std::string_view key, std::string_view json,
@@ -41,8 +47,14 @@ class DocumentsImpl final : public Documents {
                             const Precondition& precondition) override;
   Result<std::vector<automerge::ChangeInfo>> history(std::string_view key) override;
 
+  Result<bool> expire(std::string_view key, bool if_deleted) override;
+  Status collect(const std::vector<store::TombstoneRecord>& tombstones) override;
+  std::uint64_t horizon() const override { return horizon_; }
+  void note_horizon(std::uint64_t lamport) override;
+
   Result<automerge::Document*> open_document(std::string_view key) override;
   Result<Epoch> epoch(std::string_view key) override;
+  Result<bool> admits(std::string_view key, const Epoch& theirs) const override;
   Result<std::optional<Outgoing>> outgoing(std::string_view key,
                                            const automerge::Heads& have) override;
   Result<std::optional<Outgoing>> outgoing_newest(std::string_view key) override;
@@ -80,20 +92,29 @@ class DocumentsImpl final : public Documents {
   Result<std::int64_t> commit_time(std::string_view key) const;
   std::uint64_t deletion_time(std::string_view key);
   Result<automerge::ActorId> actor_for(std::string_view key) const;
+  Result<WriteResult> erase_softly(std::string_view key, const std::optional<std::string>& reason,
+                                   const Precondition& precondition);
+  Status may_bury(const wire::Tombstone& tombstone, const automerge::Document* document) const;
+  Result<automerge::Document*> document_beside(std::string_view key);
+  // Whether some node may have collected this tombstone already.
+  bool maybe_collected(const wire::Tombstone& tombstone) const;
+  bool update_wins(const wire::Tombstone& tombstone) const;
   Error quarantine(std::string_view key, const Error& cause);
   Status bury(std::string key, wire::Tombstone tombstone, automerge::Heads deleted_heads,
               const store::Origin& origin, bool keep_document);
   void note_lamport(store::WriteBatch& batch, std::uint64_t lamport);
 
-  // nullopt: the peer knows no epochs.
-  Result<Guard> guard(std::string_view key, const std::optional<Epoch>& epoch) const;
+  // nullopt: the peer knows no epochs. Takes a newer epoch than ours for the deletion it names.
+  Result<Guard> guard(std::string_view key, const std::optional<Epoch>& epoch,
+                      const EndpointId& from);
   Result<RemoteResult> merge(std::string_view key, Guard guard, const EndpointId& from,
                              const Merge& apply);
+  Result<Guard> judge(std::string_view key, const std::optional<Epoch>& epoch,
+                      const std::optional<store::TombstoneRecord>& buried) const;
   // Whether what `document` gained since `before` may stay.
   Result<bool> allowed(std::string_view key, Guard guard, const automerge::Document& document,
                        const automerge::Heads& before) const;
-  bool survives(std::string_view key, const store::TombstoneRecord& buried,
-                const automerge::Document& document) const;
+  bool survives(const store::TombstoneRecord& buried, const automerge::Document& document) const;
   Result<RemoteResult> apply_chunks(std::string_view key, const std::optional<Epoch>& epoch,
                                     ByteView changes, const EndpointId& from);
   Result<RemoteResult> unchanged(std::string_view key, bool refused) const;
@@ -107,6 +128,7 @@ class DocumentsImpl final : public Documents {
   Options options_;
   DocumentCache cache_;
   std::uint64_t lamport_ = 0;
+  std::uint64_t horizon_ = 0;
   std::map<std::string, std::string, std::less<>> quarantine_;  // key, reason
 };
 

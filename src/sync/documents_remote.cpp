@@ -102,58 +102,9 @@ Result<std::optional<Bytes>> DocumentsImpl::sync_message(std::string_view key,
 
 // --- receiving ---------------------------------------------------------------------------------
 
-Result<Guard> DocumentsImpl::guard(std::string_view key, const std::optional<Epoch>& epoch) const {
-  const auto parts = split_key(key);
-  if (!parts) {
-    return fail(Code::malformed,
-                "document key '" + std::string(key) + "': not of the form collection:id; skipped");
-  }
-  PEAT_TRY(const auto buried, store_.tombstone(key));
-  const auto ours = buried ? epoch_of(buried->tombstone) : Epoch{};
-  if (epoch && *epoch > ours) {
-    return fail(Code::malformed, "document '" + std::string(key) +
-                                     "': stands behind a deletion that was not sent first");
-  }
-  if (!buried || epoch == ours) return Guard::open;
-  PEAT_TRY(const auto heads, store_.heads(key));
-  if (heads) return Guard::descendants;
-  if (options_.modes.deletion_rule(parts->collection) == DeletionRule::update_wins) {
-    return Guard::survivors;
-  }
-  return epoch ? Guard::closed : Guard::reborn;
-}
-
 Result<RemoteResult> DocumentsImpl::unchanged(std::string_view key, bool refused) const {
   PEAT_TRY(auto heads, store_.heads(key));
   return RemoteResult{false, refused, std::move(heads).value_or(automerge::Heads{}), {}};
-}
-
-Result<bool> DocumentsImpl::allowed(std::string_view key, Guard guard,
-                                    const automerge::Document& document,
-                                    const automerge::Heads& before) const {
-  if (guard == Guard::open) return true;
-  PEAT_TRY(const auto buried, store_.tombstone(key));
-  if (!buried) return true;
-  if (guard == Guard::survivors) return survives(key, *buried, document);
-  const auto deleted_at = static_cast<std::int64_t>(buried->tombstone.deleted_at_ms / 1000);
-  return std::ranges::none_of(document.hashes_since(before), [&](const auto& hash) {
-    const auto change = document.change(hash);
-    return change->deps.empty() && (guard == Guard::descendants || change->time <= deleted_at);
-  });
-}
-
-bool DocumentsImpl::survives(std::string_view key, const store::TombstoneRecord& buried,
-                             const automerge::Document& document) const {
-  const auto parts = split_key(key);
-  if (options_.modes.deletion_rule(parts->collection) != DeletionRule::update_wins) return false;
-  const auto& seen = buried.deleted_heads;
-  const bool ours = !buried.origin && !seen.empty();
-  if (ours && std::ranges::all_of(seen, [&](const auto& h) { return document.has_change(h); })) {
-    return !document.hashes_since(seen).empty();
-  }
-  const auto deleted_at = static_cast<std::int64_t>(buried.tombstone.deleted_at_ms / 1000);
-  return std::ranges::any_of(document.changes(),
-                             [&](const auto& change) { return change.time > deleted_at; });
 }
 
 Result<RemoteResult> DocumentsImpl::merge(std::string_view key, Guard guard, const EndpointId& from,
@@ -196,7 +147,7 @@ Result<RemoteResult> DocumentsImpl::merge(std::string_view key, Guard guard, con
 Result<RemoteResult> DocumentsImpl::apply_chunks(std::string_view key,
                                                  const std::optional<Epoch>& epoch,
                                                  ByteView changes, const EndpointId& from) {
-  PEAT_TRY(const auto guarded, guard(key, epoch));
+  PEAT_TRY(const auto guarded, guard(key, epoch, from));
   if (guarded == Guard::closed || changes.empty()) {
     return unchanged(key, guarded == Guard::closed);
   }
@@ -219,7 +170,7 @@ Result<RemoteResult> DocumentsImpl::apply_snapshot(std::string_view key, ByteVie
 Result<RemoteResult> DocumentsImpl::apply_sync_message(std::string_view key,
                                                        automerge::SyncState& state,
                                                        ByteView message, const EndpointId& from) {
-  PEAT_TRY(const auto guarded, guard(key, std::nullopt));
+  PEAT_TRY(const auto guarded, guard(key, std::nullopt, from));
   if (guarded == Guard::closed) return unchanged(key, true);
   auto next = state;
   PEAT_TRY(auto result, merge(key, guarded, from, [&](automerge::Document& document) -> Status {
@@ -229,30 +180,6 @@ Result<RemoteResult> DocumentsImpl::apply_sync_message(std::string_view key,
            }));
   if (!result.refused) state = std::move(next);
   return result;
-}
-
-Result<bool> DocumentsImpl::apply_tombstone(const wire::Tombstone& tombstone,
-                                            const EndpointId& from) {
-  const auto key = tombstone.key();
-  const auto parts = split_key(key);
-  if (!parts || parts->collection != tombstone.collection) {
-    return fail(Code::malformed, "tombstone of '" + key + "': not of the form collection:id");
-  }
-  if (tombstone.lamport > options_.limits.sync_lamport) {
-    return fail(Code::limit_exceeded, "tombstone of '" + key + "': its Lamport clock of " +
-                                          std::to_string(tombstone.lamport) +
-                                          " leaves no room for later deletions");
-  }
-  PEAT_TRY(const auto known, store_.tombstone(key));
-  if (known && !wire::supersedes(tombstone, known->tombstone)) return false;
-  bool keep = false;
-  if (options_.modes.deletion_rule(parts->collection) == DeletionRule::update_wins) {
-    PEAT_TRY(const auto* document, open_document(key));
-    const store::TombstoneRecord buried{tombstone, {}, 0, from};
-    keep = document != nullptr && survives(key, buried, *document);
-  }
-  PEAT_TRY_VOID(bury(key, tombstone, {}, from, keep));
-  return true;
 }
 
 }  // namespace peat::sync

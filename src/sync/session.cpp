@@ -38,6 +38,10 @@ void PeerSession::pump() {
   }
 }
 
+void PeerSession::note_time(Instant now) {
+  if (dialect_) dialect_->note_time(now);
+}
+
 SessionStatus PeerSession::status() const {
   SessionStatus status;
   status.peer = peer_;

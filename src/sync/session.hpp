@@ -31,6 +31,7 @@
 #include "store/document_store.hpp"
 #include "sync/channel.hpp"
 #include "sync/documents.hpp"
+#include "sync/relation.hpp"
 #include "sync/session_feed.hpp"
 
 namespace peat::sync {
@@ -48,6 +49,7 @@ struct SessionContext {
   std::string node_id;
   Limits limits;
   std::function<void(const DocumentFault&)> on_fault;  // may be empty
+  Relation relation = Relation::unknown;               // of the peer
 };
 
 struct SessionStatus {
@@ -55,7 +57,7 @@ struct SessionStatus {
   bool connected = false;
   Dialect dialect = Dialect::native;
   store::Seq sent = 0;      // our feed is sent up to here
-  store::Seq acked = 0;     // and is on the peer's disk up to here (native dialect)
+  store::Seq acked = 0;     // and is on the peer's disk up to here (old dialect: arrived there)
   store::Seq last_seq = 0;  // end of our feed; last_seq - acked is the lag
   store::Seq received = 0;  // the peer's feed is here up to there, durably (native dialect)
   std::uint64_t documents_sent = 0;
@@ -83,6 +85,10 @@ class PeerSession final : public ChannelListener {
   // Sends while the channel wants data and there is something to say.
   void pump();
   SessionStatus status() const;
+  void set_relation(Relation relation) { context_.relation = relation; }
+  // Regularly: an old peer acknowledges nothing, but what was given to a connection that still
+  // lives ten minutes later has arrived.
+  void note_time(Instant now);
 
   void on_connected(SyncChannel&) override;
   void on_disconnected(SyncChannel&) override;

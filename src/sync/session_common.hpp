@@ -120,6 +120,7 @@ class DialectSession {
   virtual bool send_next() = 0;
   // send_next has said nothing only because it had read enough for one turn of the loop.
   virtual bool wants_turn() const { return false; }
+  virtual void note_time(Instant) {}
 };
 
 }  // namespace peat::sync

@@ -12,6 +12,7 @@ constexpr std::string_view kPeersName = "sync.peers";
 constexpr std::size_t kLinesKept = 32;  // lives of a store that crashes daily for a month
 
 std::string position_name(const EndpointId& peer) { return "sync.from." + peer.to_string(); }
+std::string ack_name(const EndpointId& peer) { return "sync.acked." + peer.to_string(); }
 
 Result<wire::Resume> read_place(Reader& reader, std::string_view what) {
   wire::Resume place;
@@ -48,6 +49,7 @@ void put_peers(store::WriteBatch& batch, const std::vector<EndpointId>& peers) {
 
 void erase_rows(store::WriteBatch& batch, const EndpointId& peer) {
   batch.erase_meta(position_name(peer));
+  batch.erase_meta(ack_name(peer));
   batch.erase_sync_states(peer);
 }
 
@@ -119,6 +121,32 @@ Status note_peer(store::DocumentStore& store, const EndpointId& peer, std::uint6
   for (std::size_t i = 0; i < over; ++i) erase_rows(batch, peers[i]);
   peers.erase(peers.begin(), peers.begin() + static_cast<std::ptrdiff_t>(over));
   put_peers(batch, peers);
+  PEAT_TRY_VOID(store.write(std::move(batch)));
+  return {};
+}
+
+Result<std::vector<EndpointId>> noted_peers(const store::DocumentStore& store) {
+  return load_peers(store);
+}
+
+Result<std::optional<PeerAck>> load_ack(const store::DocumentStore& store, const EndpointId& peer) {
+  PEAT_TRY(const auto value, store.meta(ack_name(peer)));
+  if (!value) return std::nullopt;
+  Reader reader(*value);
+  PeerAck ack;
+  PEAT_TRY(ack.held, read_place(reader, "what a peer has acknowledged"));
+  PEAT_TRY(const auto clock, reader.u64be("when a peer was last seen"));
+  ack.last_seen = std::chrono::milliseconds(static_cast<std::int64_t>(clock));
+  return ack;
+}
+
+Status save_ack(store::DocumentStore& store, const EndpointId& peer, const PeerAck& ack) {
+  Bytes value;
+  Writer writer(value);
+  put_place(writer, ack.held.store_id, ack.held.position);
+  writer.u64be(static_cast<std::uint64_t>(ack.last_seen.count()));
+  store::WriteBatch batch;
+  batch.put_meta(ack_name(peer), std::move(value));
   PEAT_TRY_VOID(store.write(std::move(batch)));
   return {};
 }

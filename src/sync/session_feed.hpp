@@ -14,9 +14,13 @@
 // sync states of the old dialect), at most sync_peers. Who is over it is forgotten, and begins at
 // the beginning when it comes back, which costs time and no data.
 //
+// "sync.acked.<peer>" := 16-byte id of our store, u64be position, u64be clock: how far the peer
+// durably holds our feed, and when we last spoke to it, in this node's running time (upkeep.hpp).
+//
 // Threading: the loop.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -55,7 +59,16 @@ Status save_position(store::DocumentStore& store, const EndpointId& peer,
 // Before the first thing kept of a peer on a connection. Forgets the one noted longest ago if there
 // are more than `limit`.
 Status note_peer(store::DocumentStore& store, const EndpointId& peer, std::uint64_t limit);
-// Erases its position and its sync states.
+struct PeerAck {
+  wire::Resume held;                      // of our feed
+  std::chrono::milliseconds last_seen{};  // by this node's running time
+};
+Result<std::optional<PeerAck>> load_ack(const store::DocumentStore& store, const EndpointId& peer);
+Status save_ack(store::DocumentStore& store, const EndpointId& peer, const PeerAck& ack);
+// Those of whom something is kept.
+Result<std::vector<EndpointId>> noted_peers(const store::DocumentStore& store);
+
+// Erases its positions and its sync states.
 Status forget_peer(store::DocumentStore& store, const EndpointId& peer);
 
 }  // namespace peat::sync

@@ -69,6 +69,8 @@ wire::Hello NativeSession::make_hello() const {
   hello.document_count = store_.count();
   hello.resume = counters_.held;
   hello.node_id = context_.node_id;
+  hello.lamport = context_.documents.lamport();
+  hello.horizon = context_.documents.horizon();
   return hello;
 }
 
@@ -228,7 +230,7 @@ void NativeSession::add_row(const store::FeedRow& row, Load& load) {
   const bool live = row.seq > start_;
   if (live && skip_own_rows_ && row.origin == peer_) return;
   if (row.kind == store::FeedKind::tombstone) {
-    add_tombstone(row.key, load);
+    add_tombstone(row.key, load, Expired::skip);
   } else if (live) {
     add_live_document(row.key, load);
   } else if (hello_->document_count == 0) {
@@ -238,10 +240,12 @@ void NativeSession::add_row(const store::FeedRow& row, Load& load) {
   }
 }
 
-void NativeSession::add_tombstone(std::string_view key, Load& load) {
+void NativeSession::add_tombstone(std::string_view key, Load& load, Expired expired) {
   const auto buried = store_.tombstone(key);
   if (!buried || !*buried) return;
   const auto& tombstone = (*buried)->tombstone;
+  if (!may_travel(tombstone.direction, context_.relation)) return;
+  if (expired == Expired::skip && is_expiry(tombstone)) return;
   auto epoch = epoch_of(tombstone);
   const auto* told = told_.find(key);
   if (told != nullptr && *told >= epoch) return;

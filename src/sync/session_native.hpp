@@ -92,7 +92,9 @@ class NativeSession final : public DialectSession {
   bool fill_asked();
   bool fill_from_feed();
   void add_row(const store::FeedRow& row, Load& load);
-  void add_tombstone(std::string_view key, Load& load);
+  // Every node makes its own expiry tombstones: unasked they are not worth their bytes.
+  enum class Expired : bool { skip, send };
+  void add_tombstone(std::string_view key, Load& load, Expired expired = Expired::send);
   void add_document(std::string_view key, Result<std::optional<Outgoing>> document, Load& load,
                     bool even_if_empty = false);
   void add_live_document(std::string_view key, Load& load);

@@ -60,6 +60,7 @@ void NativeSession::on_hello(const wire::Hello& hello) {
     return;
   }
   send_limits_ = agreed->send_limits;
+  context_.documents.note_horizon(hello.horizon);
   start_ = store_.last_seq();
   cursor_ = context_.lines.resume_point(hello.resume);
   stated_ = cursor_;
@@ -146,9 +147,8 @@ std::optional<wire::DocumentNeed> NativeSession::needed(const wire::DocumentHead
     return std::nullopt;
   }
   const auto ours = std::move(*heads).value_or(automerge::Heads{});
-  if (offered.epoch < *epoch && ours.empty() &&
-      context_.documents.modes().deletion_rule(split_key(key).value_or(KeyParts{}).collection) ==
-          DeletionRule::delete_wins) {
+  const auto admitted = context_.documents.admits(key, offered.epoch);
+  if (admitted && !*admitted) {
     ++counters_.refused;
     urgent_.push(key);  // its tombstone
     return std::nullopt;

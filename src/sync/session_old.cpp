@@ -11,6 +11,18 @@ namespace {
 constexpr std::size_t kRowsPerTurn = 256;  // of the feed: others wait for the loop meanwhile
 // Farther behind the feed's end than this, a new change goes out ahead of its turn.
 constexpr store::Seq kUrgentDistance = 64;
+constexpr Duration kSurelyArrived = std::chrono::minutes(10);
+
+// The heads that a sync message announces; empty if it cannot be read.
+Bytes heads_of(ByteView message) {
+  Bytes out;
+  if (const auto decoded = automerge::SyncMessage::decode(message)) {
+    for (const auto& head : decoded->heads) {
+      out.insert(out.end(), head.bytes.begin(), head.bytes.end());
+    }
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -82,11 +94,12 @@ automerge::SyncState& OldSession::state_of(std::string_view key) {
 }
 
 void OldSession::on_delta(std::string_view key, ByteView message) {
-  if (was_refused(key)) return;
+  const auto offered = heads_of(message);
+  if (was_refused(key, offered)) return;
   auto& state = state_of(key);
   const auto result = context_.documents.apply_sync_message(key, state, message, peer_);
   if (!result) return counters_.fault(key, result.error(), context_.limits);
-  if (result->refused) return refuse(key);
+  if (result->refused) return refuse(key, offered);
   if (result->changed) ++counters_.documents_received;
   keep_if_settled(key, state, result->heads);
   // An answer that finds no room is due again with the peer's next message, at the latest after a
@@ -101,12 +114,12 @@ void OldSession::on_snapshot(std::string_view key, ByteView saved) {
   const auto digest = sha256(saved);
   if (const auto* last = snapshots_.find(key); last != nullptr && *last == digest) return;
 
-  if (was_refused(key)) return;
+  if (was_refused(key, digest)) return;
   const auto before = store_.heads(key);
   const bool caught_up = cursor_ >= store_.last_seq();
   const auto result = context_.documents.apply_snapshot(key, saved, peer_);
   if (!result) return counters_.fault(key, result.error(), context_.limits);
-  if (result->refused) return refuse(key);
+  if (result->refused) return refuse(key, Bytes(digest.begin(), digest.end()));
   snapshots_.put(key, digest);
   if (!result->changed) return;
   ++counters_.documents_received;
@@ -133,20 +146,22 @@ void OldSession::on_tombstone(const Result<wire::Tombstone>& tombstone) {
   told_.put(key, epoch_of(*tombstone));
 }
 
-void OldSession::refuse(std::string_view key) {
+void OldSession::refuse(std::string_view key, Bytes what) {
   ++counters_.refused;
   states_.erase(key);
-  if (auto epoch = context_.documents.epoch(key)) refused_.put(key, std::move(*epoch));
+  if (auto epoch = context_.documents.epoch(key)) {
+    refused_.put(key, {std::move(*epoch), std::move(what)});
+  }
   urgent_.push(key);  // its tombstone, and what was created after it
 }
 
 // The field's peers can hold a document beside its tombstone and offer it for ever.
-bool OldSession::was_refused(std::string_view key) {
+bool OldSession::was_refused(std::string_view key, ByteView what) {
   const auto* refused = refused_.find(key);
-  if (refused == nullptr) return false;
+  if (refused == nullptr || !std::ranges::equal(refused->what, what)) return false;
   const auto heads = store_.heads(key);
   const auto epoch = context_.documents.epoch(key);
-  return heads && !*heads && epoch && *epoch == *refused;
+  return heads && !*heads && epoch && *epoch == refused->epoch;
 }
 
 // --- sending ------------------------------------------------------------------------------------
@@ -184,6 +199,7 @@ void OldSession::collect_tombstones() {
     auto buried = store_.tombstone(row.key);
     if (!buried || !*buried) continue;
     auto& tombstone = (*buried)->tombstone;
+    if (!travels(tombstone)) continue;
     told_.put(row.key, epoch_of(tombstone));
     buried_bytes_ += row.key.size() + tombstone.deleted_by.size() + tombstone.reason.size() + 32;
     buried_.push_back(std::move(tombstone));
@@ -285,7 +301,7 @@ void OldSession::add(std::string_view key, wire::EntryType type, Bytes payload,
 
 void OldSession::add_tombstone(std::string_view key, wire::SyncBatch& batch) {
   const auto buried = store_.tombstone(key);
-  if (!buried || !*buried) return;
+  if (!buried || !*buried || !travels((*buried)->tombstone)) return;
   auto epoch = epoch_of((*buried)->tombstone);
   if (const auto* told = told_.find(key); told != nullptr && *told >= epoch) return;
   Bytes payload;
@@ -303,12 +319,13 @@ void OldSession::add_document(std::string_view key, wire::SyncBatch& batch) {
   if (!heads || !epoch) {
     return counters_.fault(key, heads ? epoch.error() : heads.error(), context_.limits);
   }
-  if (*epoch != Epoch{}) add_tombstone(key, batch);
+  const bool created_again = !epoch->deleted_by.empty();  // after somebody's deletion
+  if (created_again) add_tombstone(key, batch);
   if (!*heads) return;
   const auto parts = split_key(key);
   const bool latest_only =
-      parts && context_.documents.modes().mode(parts->collection) == SyncMode::latest_only;
-  if (!latest_only && *epoch == Epoch{}) return add_message(key, batch);
+      parts && context_.documents.collections().mode(parts->collection) == SyncMode::latest_only;
+  if (!latest_only && !created_again) return add_message(key, batch);
   if (const auto* known = known_.find(key); known != nullptr && *known == **heads) return;
   known_.put(key, **heads);
   add_snapshot(key, batch);
@@ -328,6 +345,18 @@ void OldSession::add_message(std::string_view key, wire::SyncBatch& batch) {
   if (!*message) return;
   ++counters_.documents_sent;
   add(key, wire::EntryType::delta, std::move(**message), batch);
+}
+
+// An old peer blocks the key of a tombstone for days, and has an expiry of its own.
+bool OldSession::travels(const wire::Tombstone& tombstone) const {
+  return !is_expiry(tombstone) && may_travel(tombstone.direction, context_.relation);
+}
+
+void OldSession::note_time(Instant now) {
+  if (!arriving_ || now - arriving_->second >= kSurelyArrived) {
+    if (arriving_) counters_.acked = std::max(counters_.acked, arriving_->first);
+    arriving_ = {tombstones_done_ ? cursor_ : 0, now};
+  }
 }
 
 // --- shared heads -------------------------------------------------------------------------------

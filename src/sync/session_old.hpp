@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sync/session_common.hpp"
@@ -31,17 +32,23 @@ class OldSession final : public DialectSession {
   void on_frame(wire::Frame frame) override;
   bool send_next() override;
   bool wants_turn() const override { return wants_turn_; }
+  void note_time(Instant now) override;
 
  private:
   using Digest = std::array<std::uint8_t, 32>;
+  struct Refused {
+    Epoch epoch;  // ours at the time
+    Bytes what;
+  };
 
   // --- receiving
   void on_entry(wire::EntryType type, std::string_view key, ByteView payload);
   void on_delta(std::string_view key, ByteView message);
   void on_snapshot(std::string_view key, ByteView saved);
   void on_tombstone(const Result<wire::Tombstone>& tombstone);
-  void refuse(std::string_view key);
-  bool was_refused(std::string_view key);
+  // `what` names the state of the document that the peer offered.
+  void refuse(std::string_view key, Bytes what);
+  bool was_refused(std::string_view key, ByteView what);
 
   // --- sending
   void collect_tombstones();
@@ -49,6 +56,7 @@ class OldSession final : public DialectSession {
   bool send_batch(wire::SyncBatch batch);
   void fill_urgent(wire::SyncBatch& batch);
   void fill_from_feed(wire::SyncBatch& batch);
+  bool travels(const wire::Tombstone& tombstone) const;
   void add_document(std::string_view key, wire::SyncBatch& batch);
   void add_snapshot(std::string_view key, wire::SyncBatch& batch);
   void add_tombstone(std::string_view key, wire::SyncBatch& batch);
@@ -85,10 +93,11 @@ class OldSession final : public DialectSession {
   RecentMap<automerge::Heads> known_;  // heads the peer has, of documents that travel whole
   RecentMap<Digest> snapshots_;        // the last one received and stored
   RecentMap<Epoch> told_;              // tombstones the peer has
-  RecentMap<Epoch> refused_;           // deleted documents the peer sent; not asked for again
+  RecentMap<Refused> refused_;         // deleted documents the peer sent; not asked for again
   store::WriteBatch settled_;
   bool noted_ = false;  // that something is kept of this peer
   std::uint64_t next_batch_ = 1;
+  std::optional<std::pair<store::Seq, Instant>> arriving_;  // given by then
 };
 
 }  // namespace peat::sync

@@ -90,6 +90,9 @@ struct Hello {
   std::uint64_t max_inflated_bytes = 0;  // largest doc_changes body after inflating
   std::uint64_t max_entries = 0;         // most entries of one frame taken
   std::string node_id;
+  // Logical clocks: the greatest deletion heard of, and the greatest that was collected.
+  std::uint64_t lamport = 0;
+  std::uint64_t horizon = 0;
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 

@@ -29,6 +29,13 @@ Result<StoreId> read_store_id(Reader& reader, std::string_view what) {
   return id;
 }
 
+constexpr std::uint64_t kClocks = 1;
+
+void put_extension(Writer& writer, std::uint64_t tag, ByteView value) {
+  put_varint(writer, tag);
+  fields::put_bytes(writer, value);
+}
+
 std::string range(const Hello& hello) {
   return std::to_string(hello.version_min) + " to " + std::to_string(hello.version_max);
 }
@@ -84,10 +91,12 @@ namespace fields {
 // hello := "peat", u16be version_min, u16be version_max, u64be required, u64be offered,
 //          store_id[16], u64be incarnation, u64be wall_clock_ms, varint last_position,
 //          varint document_count, resume, u8 flags, varint max_frame_bytes,
-//          varint max_inflated_bytes, varint max_entries, text node_id
+//          varint max_inflated_bytes, varint max_entries, text node_id, extension*
+// extension := varint tag, bytes value
+//   tag 1, clocks: u64be lamport, u64be horizon
+// Extensions of unknown tags, and what later versions append to a value, are passed over.
 // resume := store_id[16], varint position
 // flags := bit 0: a bound formation nonce is required; others are ignored
-// What a later version appends is ignored.
 Status put(Writer& writer, const Hello& hello, const Limits& limits) {
   PEAT_TRY_VOID(check_text(hello.node_id, "node id", limits));
   writer.u32be(kMagic);
@@ -107,6 +116,22 @@ Status put(Writer& writer, const Hello& hello, const Limits& limits) {
   put_varint(writer, hello.max_inflated_bytes);
   put_varint(writer, hello.max_entries);
   put_bytes(writer, as_bytes(hello.node_id));
+  if (hello.lamport != 0 || hello.horizon != 0) {
+    Bytes clocks;
+    Writer fields(clocks);
+    fields.u64be(hello.lamport);
+    fields.u64be(hello.horizon);
+    put_extension(writer, kClocks, clocks);
+  }
+  return {};
+}
+
+Status read_extension(std::uint64_t tag, ByteView value, Hello& hello) {
+  Reader reader(value);
+  if (tag == kClocks) {
+    PEAT_TRY(hello.lamport, reader.u64be("hello lamport clock"));
+    PEAT_TRY(hello.horizon, reader.u64be("hello horizon"));
+  }
   return {};
 }
 
@@ -134,6 +159,11 @@ Result<Hello> read_hello(Reader& reader, const Limits& limits) {
   PEAT_TRY(hello.max_inflated_bytes, read_varint(reader, "hello max_inflated_bytes"));
   PEAT_TRY(hello.max_entries, read_varint(reader, "hello max_entries"));
   PEAT_TRY(hello.node_id, read_text(reader, "hello node id", limits));
+  while (!reader.done()) {
+    PEAT_TRY(const auto tag, read_varint(reader, "hello extension tag"));
+    PEAT_TRY(const auto value, read_bytes(reader, "hello extension"));
+    PEAT_TRY_VOID(read_extension(tag, value, hello));
+  }
   return hello;
 }
 

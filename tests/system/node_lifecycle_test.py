@@ -81,7 +81,7 @@ class Start(LabTest):
                              ask("--print-config", clean), name)
 
     def test_a_variable_that_is_not_in_this_version_fails_by_name(self):
-        for name in ("PEAT_DISCOVERY", "PEAT_AUTHORITY_KEY", "PEAT_STATIC_PEERS", "PEAT_TTL_PRESET"):
+        for name in ("PEAT_DISCOVERY", "PEAT_AUTHORITY_KEY", "PEAT_STATIC_PEERS", "PEAT_ENROLLMENT_TOKENS"):
             code, _, err = self.run_node(env={name: "something"})
             self.assertEqual(code, 4)
             self.assertIn(name, err)

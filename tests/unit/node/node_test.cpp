@@ -89,6 +89,27 @@ class NodeTest : public testing::Test {
   std::string log_;
 };
 
+TEST_F(NodeTest, CollectionsAndWhereAPeerStandsActAndAReloadChangesThem) {
+  auto given = settings("alpha");
+  given.collections = {*CollectionSetting::parse("ledger:delete=immutable"),
+                       *CollectionSetting::parse("notes:delete=soft")};
+  auto& node = start(given);
+  const auto erased = [&](std::string_view key) {
+    std::optional<Result<sync::WriteResult>> result;
+    node.put(key, "{}", {}, [](auto) {});
+    node.erase(key, {}, [&](auto done) { result = std::move(done); });
+    run_until([&] { return result.has_value(); });
+    return *result;
+  };
+  EXPECT_EQ(erased("ledger:1").error().code, Code::permission_denied);
+  EXPECT_TRUE(erased("notes:1")->softly);
+  EXPECT_FALSE(erased("depots:1")->softly);
+  given.collections.clear();
+  node.reload(given);
+  EXPECT_TRUE(erased("ledger:1"));
+  EXPECT_FALSE(erased("notes:2")->softly);
+}
+
 TEST_F(NodeTest, NodesOfOneFormationMeetAndAnotherSecretOrNameKeepsApart) {
   EXPECT_TRUE(meet(settings("a"), settings("b")).connected);
   auto other_secret = settings("c");
@@ -227,7 +248,9 @@ TEST_F(NodeTest, EverySettingHasAnEffectThatIsTested) {
                                          "reconnect_forever",
                                          "reconnect_delay",
                                          "reconnect_delay_cap",
-                                         "read_limit",  // ReconnectSettingsReach…
+                                         "read_limit",   // ReconnectSettingsReach…
+                                         "collections",  // CollectionsAndWhere…
+                                         "ttl_preset",   // CollectionsAreRead…, expiry by rule
                                          "log_level",
                                          "log_format"};  // system tests
   for (const auto& info : setting_table()) EXPECT_TRUE(shown.contains(info.name)) << info.name;

@@ -115,6 +115,60 @@ TEST(Settings, TheFileNeedsItsVersionAndKnownKeys) {
   EXPECT_FALSE(read_settings_text("schema_version = 1\n[formation]\nsecret = \"x\"", "f"));
 }
 
+TEST(Settings, CollectionsAreReadFromAllSourcesAndLieOverTheFieldsRules) {
+  const auto loaded = load({"--collection", "tracks:mode=full,class=high", "--collection",
+                            "ledger:delete=immutable", "--ttl-preset", "offline_node"});
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  const auto rules = collections_of(loaded->settings);
+  EXPECT_EQ(rules.rule("tracks").mode, sync::SyncMode::full_history);
+  EXPECT_EQ(rules.rule("tracks").qos, sync::QosClass::high);
+  EXPECT_EQ(rules.rule("tracks").retention, std::chrono::hours(1)) << "not named: as it was";
+  EXPECT_EQ(rules.rule("ledger").deletion, sync::DeletionPolicy::immutable);
+  EXPECT_EQ(rules.rule("beacons").ttl, std::chrono::seconds(30));
+  EXPECT_EQ(rules.preset_retention(), std::chrono::hours(72));
+
+  const auto variable = load({}, {{"PEAT_COLLECTIONS", "a:delete=ttl,ttl=5m b:retention=30d"},
+                                  {"PEAT_TTL_PRESET", "tactical"}});
+  ASSERT_TRUE(variable) << variable.error().message;
+  EXPECT_EQ(collections_of(variable->settings).rule("a").ttl, std::chrono::minutes(5));
+  EXPECT_EQ(collections_of(variable->settings).retention("b"), std::chrono::hours(720));
+  EXPECT_EQ(collections_of(variable->settings).rule("beacons").ttl, std::chrono::minutes(5));
+
+  const auto file = load({}, {},
+                         "schema_version = 1\n[[collections]]\nname = \"logs\"\n"
+                         "mode = \"windowed\"\nwindow = \"12h\"\ndelete = \"soft\"\n");
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_EQ(collections_of(file->settings).rule("logs").window, std::chrono::hours(12));
+}
+
+TEST(Settings, ACollectionThatCannotBeMeantIsRefusedWithWhatCan) {
+  for (const auto* text : {"tracks", ":mode=full", "a/b:mode=full", "a:mode=some", "a:color=red",
+                           "a:ttl=5m", "a:ttl=5,delete=ttl", "a:class="}) {
+    const auto loaded = load({"--collection", text});
+    ASSERT_FALSE(loaded) << text;
+    EXPECT_EQ(loaded.error().code, Code::bad_setting) << text;
+  }
+  const auto twice = load({"--collection", "a:mode=full", "--collection", "a:class=low"});
+  ASSERT_FALSE(twice);
+  EXPECT_NE(twice.error().message.find("named twice"), std::string::npos);
+}
+
+TEST(Settings, WhereAPeerStandsIsReadAndPrinted) {
+  const auto text = kId + "@[::1]:1,auth=none,relation=up";
+  const auto peer = PeerSetting::parse(text);
+  ASSERT_TRUE(peer) << peer.error().message;
+  EXPECT_EQ(peer->relation, sync::Relation::up);
+  EXPECT_FALSE(peer->authenticated);
+  EXPECT_EQ(peer->to_string(), text);
+  EXPECT_FALSE(PeerSetting::parse(kId + "@[::1]:1,relation=above"));
+  EXPECT_FALSE(PeerSetting::parse(kId + "@[::1]:1,"));
+  const auto file = load({}, {},
+                         "schema_version = 1\n[[peers]]\nid = \"" + kId +
+                             "\"\naddr = \"[::1]:1\"\nrelation = \"down\"\n");
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_EQ(file->settings.peers[0].relation, sync::Relation::down);
+}
+
 TEST(Settings, PeersAreReadFromAllSources) {
   const auto text = kId + "@depot.example:11204";
   const auto flags = load({"--peer", text.c_str()});

@@ -45,6 +45,7 @@ struct Replica {
     options.node_id = name;
     options.cache_bytes = cache_bytes;
     options.limits = limits;
+    options.collections = collections;
     options.on_quarantine = [this](std::string_view key, std::string_view) {
       unreadable.emplace_back(key);
     };
@@ -98,6 +99,7 @@ struct Replica {
   std::string name;
   std::size_t cache_bytes = 4U << 20;
   Limits limits;
+  Collections collections;
   std::shared_ptr<store::MemoryDisk> disk;
   std::unique_ptr<sim::SimExecutor> executor;
   std::unique_ptr<store::DocumentStore> store;

@@ -264,6 +264,10 @@ struct Node : Replica {
     Coordinator::Options options;
     options.node_id = name;
     options.limits = limits;
+    options.relation_of = [this](const EndpointId& peer) {
+      const auto found = relations.find(peer);
+      return found == relations.end() ? Relation::unknown : found->second;
+    };
     options.on_fault = [this](const EndpointId& peer, const DocumentFault& fault) {
       faults.emplace_back(peer, fault.key);
     };
@@ -283,6 +287,7 @@ struct Node : Replica {
     return found ? *found : SessionStatus{};
   }
 
+  std::map<EndpointId, Relation> relations;
   FakeManager channels;
   std::unique_ptr<Coordinator> coordinator;
   std::vector<std::pair<EndpointId, std::string>> faults;  // as they were told
