@@ -72,7 +72,7 @@ std::optional<Difference> Duel::both(const std::string& line) {
 
 // Commits what a script left open, as the other one's documents do by themselves when looked at.
 std::optional<Difference> Duel::settle(const std::string& slot) {
-  return pending_.erase(slot) == 0 ? std::nullopt : both("commit " + slot + " 1800000000");
+  return pending_.erase(slot) == 0 ? std::nullopt : both("commit " + slot + " " + time_);
 }
 
 std::optional<Difference> Duel::compare(const std::string& slot) {
@@ -99,6 +99,7 @@ std::optional<Difference> Duel::play(const Command& command) {
   if (!resolve(words)) return std::nullopt;
   if (words[0] == "compare") return compare(words[1]);
   if (words[0] == "commit" || words[0] == "rollback") pending_.erase(words[1]);
+  if (words[0] == "commit" || words[0] == "empty") time_ = words[2];
   if (const auto slots = slots_of(words); !slots.empty()) {
     for (const auto& slot : slots) {
       if (auto difference = settle(slot)) return difference;

@@ -53,7 +53,8 @@ class Duel {
   OurPeer& ours_;
   Peer& theirs_;
   bool old_;
-  std::string reply_;  // ours, to the last line
+  std::string reply_;                // ours, to the last line
+  std::string time_ = "1700000000";  // of the last commit
   std::set<std::string> slots_;
   std::set<std::string> pending_;            // documents with edits that are not committed
   std::map<std::string, std::string> made_;  // by symbol, the object's name
@@ -70,8 +71,8 @@ std::string show(const Script& script, const Difference& difference);
 // A random script of several replicas that edit, fork, merge, load and commit.
 class RandomDuel {
  public:
-  RandomDuel(Peer& theirs, std::uint64_t seed, bool old)
-      : duel_(ours_, theirs, old), random_(seed) {}
+  RandomDuel(Peer& theirs, std::uint64_t seed, bool old, bool narrow = false)
+      : duel_(ours_, theirs, old), random_(seed, narrow) {}
 
   std::optional<Difference> run(int steps);
   const Script& script() const { return script_; }

@@ -27,10 +27,11 @@ std::string RandomScript::actor() {
 
 std::string RandomScript::text() {
   static constexpr std::string_view kPieces[] = {
-      "a", "b",  "hello", " ",           "\n", "é",
-      "ß", "中", "🚀",    "👩‍🚀", "\"", std::string_view("\0", 1)};
+      "a",  "b",          "hello", " ", "\n", "é", "ß", "中", "\"", std::string_view("\0", 1),
+      "🚀", "👩‍🚀"};
+  const auto pieces = std::size(kPieces) - (narrow_ ? 2 : 0);
   std::string out;
-  for (auto n = below(5); n > 0; --n) out += kPieces[below(std::size(kPieces))];
+  for (auto n = below(5); n > 0; --n) out += kPieces[below(pieces)];
   return out;
 }
 
@@ -41,7 +42,7 @@ std::string RandomScript::key() {
 
 std::string RandomScript::type() {
   static constexpr const char* kTypes[] = {"map", "list", "text", "map", "list", "text", "table"};
-  return kTypes[below(std::size(kTypes))];
+  return kTypes[below(std::size(kTypes) - (narrow_ ? 1 : 0))];
 }
 
 std::string RandomScript::scalar() {

@@ -10,7 +10,9 @@ namespace peat::automerge::interop {
 
 class RandomScript {
  public:
-  explicit RandomScript(std::uint64_t seed) : random_(seed) {}
+  // `narrow`: what the npm package can do, that is, no tables and only characters that are one unit
+  // in code points and in UTF-16.
+  explicit RandomScript(std::uint64_t seed, bool narrow = false) : random_(seed), narrow_(narrow) {}
 
   // A fresh actor: 1 to 20 bytes, some of them prefixes of others.
   std::string actor();
@@ -33,6 +35,7 @@ class RandomScript {
   std::string text_edit(const std::string& slot, const NamedObject& text);
 
   std::mt19937_64 random_;
+  bool narrow_;
   std::int64_t time_ = 1'700'000'000;
   std::uint32_t actors_ = 0;
 };

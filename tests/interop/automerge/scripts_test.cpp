@@ -17,16 +17,14 @@ std::uint64_t by_night(std::uint64_t day, std::uint64_t night) {
 
 class Scripts : public testing::TestWithParam<const char*> {};
 
-StartPeer starter(const std::string& name) {
-  return [name] { return ForeignPeer::start(name); };
-}
-
 // Runs random scripts until `edits` edits were made; the first that differs is shrunk and shown.
-void run_scripts(const StartPeer& start, bool old, std::size_t edits, int steps) {
+void run_scripts(const std::string& name, std::size_t edits, int steps) {
+  const StartPeer start = [&] { return ForeignPeer::start(name); };
+  const bool old = name == "am07";
   const auto peer = start();
   std::size_t made = 0;
   for (std::uint64_t seed = 1; made < edits; ++seed) {
-    RandomDuel duel(*peer, seed, old);
+    RandomDuel duel(*peer, seed, old, name == "npm");
     if (duel.run(steps)) {
       const auto script = shrink(duel.script(), start, old);
       const auto difference = replay(script, start, old);
@@ -38,14 +36,17 @@ void run_scripts(const StartPeer& start, bool old, std::size_t edits, int steps)
 
 TEST_P(Scripts, GiveTheSameHashesDocumentsAndBytes) {
   PEAT_START_PEER(peer, GetParam());
-  const bool old = GetParam() == std::string_view("am07");
-  run_scripts(starter(GetParam()), old, by_night(50'000, 2'000'000), 60);
+  run_scripts(GetParam(), by_night(50'000, 2'000'000), 60);
 }
 
 TEST_P(Scripts, OfManyActorsGiveTheSameHashesDocumentsAndBytes) {
   PEAT_START_PEER(peer, GetParam());
-  const bool old = GetParam() == std::string_view("am07");
-  run_scripts(starter(GetParam()), old, by_night(5'000, 100'000), 600);
+  run_scripts(GetParam(), by_night(5'000, 100'000), 600);
+}
+
+TEST(NpmScripts, GiveTheSameHashesDocumentsAndBytes) {
+  PEAT_START_PEER(peer, "npm");
+  run_scripts("npm", by_night(2'000, 50'000), 60);
 }
 
 // An engine that forgets deletions, and takes no notice of it.

@@ -3,7 +3,7 @@
 // all but units, forkat, actor, loadfile, saveafter, missing, bundle, unbundle, cursorbytes,
 // observe, patches, replace, updatespans, create and initroot; `empty` needs no commit before it,
 // and `fork` takes its actor. `diff` is not that of the oracle: the package's own patches, as JSON.
-// And through the proxies that users edit:
+// And through the proxies that users edit, on documents that no command from above has changed:
 //
 //   set DOC SECONDS KEY JSON                       one change that assigns a root key
 //   text DOC SECONDS KEY INDEX DELETE TEXT         one change that splices a text
@@ -22,7 +22,7 @@ const docs = new Map();
 const states = new Map();
 const hex = (bytes) => (bytes.length === 0 ? "-" : Buffer.from(bytes).toString("hex"));
 const hexText = (text) => hex(Buffer.from(text, "utf8"));
-const unhex = (text) => (text === "-" ? new Uint8Array() : new Uint8Array(Buffer.from(text, "hex")));
+const unhex = (text) => new Uint8Array(text === "-" ? 0 : Buffer.from(text, "hex"));
 const unhexText = (text) => Buffer.from(unhex(text)).toString("utf8");
 const shown = (_key, value) => {
   if (A.isCounter(value)) return value.value;
@@ -139,9 +139,9 @@ const apply = (word) => (root) => {
 const commands = {
   new: (doc, actor) => void docs.set(doc, A.init({actor})),
   load: (doc, actor, bytes) => void docs.set(doc, A.load(unhex(bytes), {actor})),
-  loadinc: (doc, bytes) => void docs.set(doc, A.loadIncremental(docs.get(doc), unhex(bytes))),
+  loadinc: (doc, bytes) => void handle(doc).loadIncremental(unhex(bytes)),
   fork: (doc, from, actor) => void docs.set(doc, A.clone(docs.get(from), {actor})),
-  merge: (doc, from) => void docs.set(doc, A.merge(docs.get(doc), docs.get(from))),
+  merge: (doc, from) => void handle(doc).merge(handle(from)),
 
   put: (doc, obj, key, value) => handle(doc).put(obj, prop(key), ...scalar(value)),
   make: (doc, obj, key, type) => handle(doc).putObject(obj, prop(key), empties[type]),
@@ -149,6 +149,13 @@ const commands = {
   insmake: (doc, obj, index, type) => handle(doc).insertObject(obj, Number(index), empties[type]),
   splice: (doc, obj, index, remove, text) =>
     handle(doc).splice(obj, Number(index), Number(remove), unhexText(text)),
+  // The package's own splice guesses the types of values.
+  splicelist: (doc, obj, index, remove, ...values) => {
+    const erase = Math.abs(Number(remove));
+    const at = Number(index) - (remove < 0 ? erase : 0);
+    values.forEach((value, i) => handle(doc).insert(obj, at + i, ...scalar(value)));
+    for (let n = 0; n < erase; ++n) handle(doc).delete(obj, at + values.length);
+  },
   delete: (doc, obj, key) => handle(doc).delete(obj, prop(key)),
   incr: (doc, obj, key, by) => handle(doc).increment(obj, prop(key), Number(by)),
   mark: (doc, obj, start, end, name, value, expand) =>
