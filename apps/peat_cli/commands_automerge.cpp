@@ -31,6 +31,7 @@ struct Options {
   ReportOptions report;
   bool json = false;
   bool raw = false;
+  bool typed = false;
 };
 
 Error in_file(const std::string& file, const Error& error) {
@@ -120,7 +121,8 @@ int run_verify(const Options& options) {
 int run_json(const Options& options) {
   const auto document = load(options.file);
   if (!document) return report(document.error());
-  const auto text = document->to_json();
+  using automerge::JsonForm;
+  const auto text = document->to_json(options.typed ? JsonForm::typed : JsonForm::plain);
   if (!text) return report(in_file(options.file, text.error()));
   print_line(*text);
   return 0;
@@ -255,6 +257,8 @@ void add_automerge_commands(CLI::App& app, int& exit_code, std::function<OutputM
                    "  peat automerge json notes.automerge | jq .title\n",
                    [](const Options& o) { return run_json(o); });
   one_file(json);
+  json->add_flag("--typed", options->typed,
+                 "Show types that JSON lacks as {\"$counter\": 4} and the like.");
 
   auto* merge = add("merge", "Merge files that share a history, or do not, into one.",
                     "  peat automerge merge mine.automerge theirs.automerge --out both.automerge\n",

@@ -17,6 +17,12 @@ void round_trip(const Document& document) {
   Document copy(ActorId{Bytes(16, 2)});
   fuzz::demand(copy.update_from_json(*json, {}).has_value(), "our own JSON is read");
   fuzz::demand(copy.to_json().value() == *json, "JSON comes back as it went");
+  const auto typed = document.to_json(JsonForm::typed).value();
+  Document exact(ActorId{Bytes(16, 2)});
+  const auto read = exact.update_from_json(typed, {}, JsonForm::typed);
+  // A tag takes a level more than the map that it marks.
+  if (!read) return fuzz::demand(read.error().code == Code::limit_exceeded, "typed JSON is read");
+  fuzz::demand(exact.to_json(JsonForm::typed).value() == typed, "typed JSON loses nothing");
 }
 
 }  // namespace
@@ -42,6 +48,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto again = document.update_from_json(second, {});
     fuzz::demand(again && !*again, "an update of the same JSON writes nothing");
   }
+  auto replaced = patched.fork(ActorId{Bytes(16, 4)}).value();
+  if (replaced.replace_from_json(second, {})) round_trip(replaced);
+  auto exact = patched.fork(ActorId{Bytes(16, 5)}).value();
+  if (exact.update_from_json(second, {}, JsonForm::typed)) round_trip(exact);
   if (patched.merge_patch(second, {})) {
     round_trip(patched);
     const auto again = patched.merge_patch(second, {});

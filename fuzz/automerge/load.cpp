@@ -13,6 +13,11 @@ namespace {
 void read_all(const Document& document) {
   if (!document.materialise()) return;
   fuzz::demand(document.to_json().has_value(), "a materialised document has JSON");
+  const auto typed = document.to_json(JsonForm::typed).value();
+  Document exact(ActorId{Bytes(16, 2)});
+  if (exact.update_from_json(typed, {}, JsonForm::typed)) {
+    fuzz::demand(exact.to_json(JsonForm::typed).value() == typed, "typed JSON loses nothing");
+  }
   const auto raw = document.save({.deflate = false});
   fuzz::demand(raw.has_value(), "a materialised document can be saved");
   const auto again = Document::load(*raw, {.verify = Verify::full});

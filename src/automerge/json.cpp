@@ -14,6 +14,8 @@
 //   NaN, infinities, unknown types   null                -
 //   bytes                  base64 string                 -
 //
+// Typed JSON (json_types.hpp) has a form for every row, so that what it shows comes back as it was.
+//
 // "onto": when the field holds that type already. Whatever a field holds, a JSON value equal to
 // what to_json shows for it writes nothing; numbers are equal by value, so that a client whose
 // language prints 1.0 as 1 does not rewrite the field.
@@ -24,13 +26,14 @@
 #include <vector>
 
 #include "automerge/document_impl.hpp"
+#include "automerge/json_types.hpp"
+#include "automerge/json_write.hpp"
 #include "base/encoding.hpp"
 #include "peat/automerge/document.hpp"
 
 namespace peat::automerge {
-namespace {
 
-void append_string(std::string& out, std::string_view text) {
+void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   for (const char c : text) {
     switch (c) {
@@ -62,6 +65,8 @@ void append_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
+namespace {
+
 void append_double(std::string& out, double value) {
   if (!std::isfinite(value)) {
     out += "null";
@@ -84,15 +89,15 @@ struct AppendScalar {
   void operator()(double value) const { append_double(out, value); }
   void operator()(Counter value) const { out += std::to_string(value.value); }
   void operator()(Timestamp value) const { out += std::to_string(value.ms); }
-  void operator()(std::string_view value) const { append_string(out, value); }
-  void operator()(ByteView value) const { append_string(out, to_base64(value)); }
+  void operator()(std::string_view value) const { append_json_string(out, value); }
+  void operator()(ByteView value) const { append_json_string(out, to_base64(value)); }
   void operator()(const UnknownValue&) const { out += "null"; }
 };
 
 // Writes an object with its own stack: another writer may have nested deeper than ours is.
 class JsonWriter {
  public:
-  explicit JsonWriter(const Document& document) : document_(document) {}
+  JsonWriter(const Document& document, JsonForm form) : document_(document), form_(form) {}
 
   Result<std::string> write() {
     PEAT_TRY_VOID(open({ObjectType::map, kRoot}));
@@ -104,6 +109,7 @@ class JsonWriter {
   struct Open {
     ObjectId id;
     bool is_map = false;
+    bool tagged = false;
     std::vector<std::string_view> keys;
     std::size_t size = 0;
     std::size_t next = 0;
@@ -112,7 +118,11 @@ class JsonWriter {
   Status open(ObjectRef object) {
     if (object.type == ObjectType::text) {
       PEAT_TRY(const auto text, document_.text(object.id));
-      append_string(out_, text);
+      if (form_ == JsonForm::typed) {
+        append_typed_text(out_, text);
+      } else {
+        append_json_string(out_, text);
+      }
       return {};
     }
     Open level{.id = object.id, .is_map = object.type != ObjectType::list, .keys = {}};
@@ -122,6 +132,9 @@ class JsonWriter {
     } else {
       PEAT_TRY(level.size, document_.length(object.id));
     }
+    level.tagged = form_ == JsonForm::typed && level.is_map && level.size == 1 &&
+                   needs_map_tag(level.keys.front());
+    if (level.tagged) out_ += R"({"$map":)";
     out_ += level.is_map ? '{' : '[';
     open_.push_back(std::move(level));
     return {};
@@ -131,13 +144,14 @@ class JsonWriter {
     auto& level = open_.back();
     if (level.next == level.size) {
       out_ += level.is_map ? '}' : ']';
+      if (level.tagged) out_ += '}';
       open_.pop_back();
       return {};
     }
     const auto at = level.next++;
     if (at > 0) out_ += ',';
     if (level.is_map) {
-      append_string(out_, level.keys[at]);
+      append_json_string(out_, level.keys[at]);
       out_ += ':';
     }
     PEAT_TRY(const auto value,
@@ -147,19 +161,22 @@ class JsonWriter {
       return {};
     }
     if (const auto* object = std::get_if<ObjectRef>(&value->data)) return open(*object);
-    std::visit(AppendScalar{out_}, std::get<Scalar>(value->data));
+    const auto& scalar = std::get<Scalar>(value->data);
+    if (form_ == JsonForm::typed && append_typed(out_, scalar)) return {};
+    std::visit(AppendScalar{out_}, scalar);
     return {};
   }
 
   const Document& document_;
+  JsonForm form_;
   std::string out_;
   std::vector<Open> open_;
 };
 
 }  // namespace
 
-Result<std::string> Document::to_json() const {
-  return guarded([&] { return JsonWriter(*this).write(); });
+Result<std::string> Document::to_json(JsonForm form) const {
+  return guarded([&] { return JsonWriter(*this, form).write(); });
 }
 
 }  // namespace peat::automerge

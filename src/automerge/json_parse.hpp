@@ -8,18 +8,31 @@
 #include <variant>
 #include <vector>
 
+#include "peat/automerge/types.hpp"
 #include "peat/error.hpp"
 
 namespace peat::automerge {
 
 struct JsonMember;
 
+// Values that only typed JSON has (json_types.hpp).
+struct JsonBytes {
+  Bytes bytes;
+};
+struct JsonText {
+  std::string text;
+};
+struct JsonUnknown {
+  std::uint8_t type = 0;
+  Bytes bytes;
+};
+
 struct Json {
   using Array = std::vector<Json>;
   using Object = std::vector<JsonMember>;
   // The integers come as int64 when they fit, else as uint64, else as the nearest double.
   std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_t, double, std::string, Array,
-               Object>
+               Object, Counter, Timestamp, JsonBytes, JsonText, JsonUnknown>
       data;
 };
 

@@ -93,6 +93,9 @@ class AutomergeFiles(unittest.TestCase):
         shown = json.loads(self.good("json", FILES / "scalars-deflated"))
         self.assertEqual(shown["s3"], -5)
         self.assertEqual(shown["s6"], "hé🚀")
+        typed = json.loads(self.good("json", FILES / "scalars-deflated", "--typed"))
+        self.assertEqual((typed["s3"], typed["s4"], typed["s8"]),
+                         (-5, {"$uint": 7}, {"$counter": 3}))
 
     def test_merge_brings_files_together_in_one(self):
         folder = self.folder()

@@ -71,6 +71,11 @@ struct CommitOptions {
   bool allow_empty = false;  // make a change even without operations
 };
 
+enum class JsonForm : std::uint8_t {
+  plain,  // as anybody's JSON
+  typed,  // nothing is lost: see Document::to_json
+};
+
 // What applying changes did.
 struct ApplyReport {
   std::size_t applied = 0;  // new changes that are now in the graph
@@ -179,22 +184,37 @@ class PEAT_API Document {
 
   // Winners only, compact. Text objects are strings, counters and timestamps numbers, bytes
   // base64 strings, non-finite doubles null; keys bytewise ascending. Materialises.
-  Result<std::string> to_json() const;
+  // JsonForm::typed shows everything as it is: what JSON has no type for becomes an object of one
+  // member, {"$bytes": base64}, {"$counter": n}, {"$timestamp": n}, {"$uint": n}, {"$int": n},
+  // {"$double": "NaN"}, {"$text": s}, {"$unknown": [type, base64]}, and a map that looks like one
+  // of these {"$map": {…}}. Integers beyond ±(2^53 - 1) stand in such an object as a string, since
+  // many languages read JSON numbers as doubles. update_from_json of the same form makes the same
+  // values.
+  Result<std::string> to_json(JsonForm form = JsonForm::plain) const;
   // An object (the root) in one change: breadth first, keys bytewise ascending. Strings become
   // scalar strings, integers that fit int64 ints, those that fit uint64 uints, others doubles.
   // Writes only what differs: a nested map merges field by field (what `json` does not name is
-  // deleted), a list changes from its first to its last differing element, and a field whose
-  // to_json form equals the given value is left alone, numbers by value (1 and 1.0 are equal). A
-  // text, counter or timestamp stays one: it is spliced, incremented or set. Returns nullopt when
-  // nothing differed. Limits: 64 levels, 4 Mi values. Errors: Code::malformed with the byte offset
-  // (not JSON, not UTF-8, a number beyond a double), Code::limit_exceeded, Code::invalid_argument
-  // (the root is no object); the document is unchanged then. Cost: about 13 us to make and 6 us to
-  // compare 1 KiB of 23 fields.
+  // deleted), lists and texts change by the fewest insertions and erasures (where more than 1,024
+  // would be needed, from the first to the last difference), and a field whose to_json form equals
+  // the given value is left alone, numbers by value (1 and 1.0 are equal). A text, counter or
+  // timestamp stays one: it is spliced, incremented or set. Returns nullopt when nothing differed.
+  // Limits: 64 levels, 4 Mi values. Errors: Code::malformed with the byte offset (not JSON, not
+  // UTF-8, a number beyond a double), Code::limit_exceeded, Code::invalid_argument (the root is no
+  // object); the document is unchanged then. Cost: about 13 us to make and 6 us to compare 1 KiB of
+  // 23 fields.
   Result<std::optional<ChangeHash>> update_from_json(std::string_view json,
-                                                     const CommitOptions& options);
+                                                     const CommitOptions& options,
+                                                     JsonForm form = JsonForm::plain);
+  // The same result the way existing peers write it: every object and list becomes a new one, so
+  // that of two concurrent replacements one wins as a whole; equal scalars of the root are left
+  // alone.
+  Result<std::optional<ChangeHash>> replace_from_json(std::string_view json,
+                                                      const CommitOptions& options,
+                                                      JsonForm form = JsonForm::plain);
   // RFC 7386 merge patch applied to the root: null deletes, objects merge, all else replaces.
   Result<std::optional<ChangeHash>> merge_patch(std::string_view patch,
-                                                const CommitOptions& options);
+                                                const CommitOptions& options,
+                                                JsonForm form = JsonForm::plain);
 
   // --- editing --------------------------------------------------------------------------------
 
