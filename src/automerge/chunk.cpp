@@ -89,9 +89,13 @@ Status check_checksum(const Chunk& chunk, const ChangeHash& hash) {
               "the checksum of the chunk" + at_byte(chunk.offset) + " does not match its bytes");
 }
 
+void make_room(Bytes& out, std::size_t more) {
+  if (out.capacity() - out.size() < more) out.reserve(std::max(out.size() + more, 2 * out.size()));
+}
+
 ChangeHash write_chunk(ChunkType type, ByteView data, Bytes& out) {
   const auto hash = hash_chunk(type, data);
-  out.reserve(out.size() + 9 + uleb_size(data.size()) + data.size());
+  make_room(out, 9 + uleb_size(data.size()) + data.size());
   put_bytes(out, kMagic);
   put_bytes(out, ByteView(hash.bytes).first(4));
   out.push_back(static_cast<std::uint8_t>(type));

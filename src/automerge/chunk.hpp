@@ -32,6 +32,8 @@ Result<Chunk> read_chunk(ByteView input, std::size_t offset);
 ChangeHash hash_chunk(ChunkType type, ByteView data);
 Status check_checksum(const Chunk& chunk, const ChangeHash& hash);
 
+// Room for `more` bytes behind those of `out`, growing geometrically.
+void make_room(Bytes& out, std::size_t more);
 // Appends a chunk to `out` and returns its hash.
 ChangeHash write_chunk(ChunkType type, ByteView data, Bytes& out);
 

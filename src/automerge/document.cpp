@@ -86,7 +86,7 @@ Status Document::Impl::ensure_hashes() {
     return status;
   }
   hashes_known = true;
-  graph.rebuild_index();
+  graph.hashes_are_known();
   return {};
 }
 

@@ -313,7 +313,7 @@ Status Document::Impl::load_document(const Chunk& chunk, const LoadOptions& opti
     PEAT_TRY_VOID(check_heads());
   }
   hashes_known = true;
-  graph.rebuild_index();
+  graph.hashes_are_known();
   if (small && rebuilt->bytes.size() <= kChunkFormBytes) {
     tail = std::move(rebuilt->bytes);
     rebuilt->begin.pop_back();

@@ -175,6 +175,11 @@ Status Editor::increment(std::uint32_t slot, std::int64_t by) {
   return emit(slot, op, visible);
 }
 
+std::uint64_t Editor::element_units(const Run& run, Unit unit) const {
+  if (run.rich()) return ops_.units_of_slot(run.value).*unit;
+  return unit == &Units::points ? 1 : run.units(1).*unit;
+}
+
 Result<Editor::Spot> Editor::spot(std::uint32_t object, std::size_t index) const {
   const auto& elements = sequence_of(object);
   const auto unit = unit_of(object);
@@ -184,7 +189,7 @@ Result<Editor::Spot> Editor::spot(std::uint32_t object, std::size_t index) const
     std::uint64_t into = 0;
     const auto place = elements.at_index(index - 1, unit, into);
     const auto& run = elements.run(place);
-    const auto width = run.rich() ? ops_.units_of_slot(run.value).*unit : run.units(1).*unit;
+    const auto width = element_units(run, unit);
     out.gap = Sequence::after(place);
     out.ref = run.id(place.offset);
     out.index = index - 1 - into + width;
@@ -246,7 +251,7 @@ Status Editor::erase_range(std::uint32_t object, std::uint64_t index, std::size_
     const auto place = elements.at_index(index, unit, into);
     if (elements.at_end(place)) break;
     const auto& run = elements.run(place);
-    const auto width = run.rich() ? ops_.units_of_slot(run.value).*unit : run.units(1).*unit;
+    const auto width = element_units(run, unit);
     if (into != 0) {  // inside an element: on to the next one
       index += width - into;
       continue;

@@ -74,6 +74,7 @@ class Editor {
   const Sequence& sequence_of(std::uint32_t object) const { return *ops_.object(object).sequence; }
   Unit unit_of(std::uint32_t object) const { return impl_.unit_of(ops_.object(object)); }
 
+  std::uint64_t element_units(const Run& run, Unit unit) const;
   Result<Sequence::Place> place_at(std::uint32_t object, std::size_t index) const;
   // Past marks that want what is inserted at their edge on their other side.
   void pass_marks(const Sequence& elements, Spot& at) const;

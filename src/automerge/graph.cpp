@@ -1,6 +1,7 @@
 #include "automerge/graph.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "automerge/leb.hpp"
@@ -10,6 +11,11 @@ namespace peat::automerge {
 namespace {
 
 constexpr std::size_t kScanRows = 16;  // below, a scan is as fast as an index and needs no memory
+
+template <class T>
+void make_room(std::vector<T>& v, std::size_t more) {
+  if (v.capacity() - v.size() < more) v.reserve(std::max(v.size() + more, 2 * v.size()));
+}
 
 std::size_t home(const ChangeHash& hash, std::size_t mask) {
   return std::hash<ChangeHash>()(hash) & mask;
@@ -27,12 +33,13 @@ ByteView ChangeGraph::extra(std::size_t i) const {
 }
 
 std::optional<std::uint32_t> ChangeGraph::find(const ChangeHash& hash) const {
-  if (index_.empty()) {
+  if (rows_.size() < kScanRows) {
     for (std::size_t i = rows_.size(); i-- > 0;) {
       if (rows_[i].hash == hash) return static_cast<std::uint32_t>(i);
     }
     return std::nullopt;
   }
+  complete_index();
   const auto mask = index_.size() - 1;
   for (auto at = home(hash, mask);; at = (at + 1) & mask) {
     if (index_[at] == kNone) return std::nullopt;
@@ -40,22 +47,25 @@ std::optional<std::uint32_t> ChangeGraph::find(const ChangeHash& hash) const {
   }
 }
 
-void ChangeGraph::index_row(std::uint32_t i) {
+// Takes up the rows that were added since the last question.
+void ChangeGraph::complete_index() const {
+  if (index_.size() < rows_.size() * 2) {
+    index_.assign(std::bit_ceil(rows_.size() * 3), kNone);
+    indexed_ = 0;
+  }
   const auto mask = index_.size() - 1;
-  auto at = home(rows_[i].hash, mask);
-  while (index_[at] != kNone) at = (at + 1) & mask;
-  index_[at] = i;
+  for (; indexed_ < rows_.size(); ++indexed_) {
+    auto at = home(rows_[indexed_].hash, mask);
+    while (index_[at] != kNone) at = (at + 1) & mask;
+    index_[at] = static_cast<std::uint32_t>(indexed_);
+  }
 }
 
-void ChangeGraph::rebuild_index() {
-  if (rows_.size() < kScanRows) {
-    index_.clear();
-    return;
-  }
-  std::size_t size = 32;
-  while (size < rows_.size() * 2) size *= 2;
-  index_.assign(size, kNone);
-  for (std::uint32_t i = 0; i < rows_.size(); ++i) index_row(i);
+void ChangeGraph::hashes_are_known() {
+  index_.clear();
+  indexed_ = 0;
+  head_rows_.clear();
+  for (const auto& head : heads_) head_rows_.push_back(find(head).value_or(0));
 }
 
 void ChangeGraph::append(GraphRow row, std::span<const std::uint32_t> deps,
@@ -77,18 +87,23 @@ void ChangeGraph::append(GraphRow row, std::span<const std::uint32_t> deps,
 void ChangeGraph::add(GraphRow row, std::span<const std::uint32_t> deps, std::string_view message,
                       ByteView extra) {
   const auto i = static_cast<std::uint32_t>(rows_.size());
+  make_room(rows_, 1);
+  make_room(deps_, deps.size());
+  make_room(text_, message.size() + extra.size());
+  make_room(heads_, 1);
+  make_room(head_rows_, 1);
+  if (row.actor >= last_.size()) last_.resize(row.actor + 1, kNone);
+  // From here on nothing throws.
   append(row, deps, message, extra);
   for (const auto dep : deps) {
-    const auto at = std::lower_bound(heads_.begin(), heads_.end(), rows_[dep].hash);
-    if (at != heads_.end() && *at == rows_[dep].hash) heads_.erase(at);
+    const auto at = std::ranges::find(head_rows_, dep);
+    if (at == head_rows_.end()) continue;
+    heads_.erase(heads_.begin() + (at - head_rows_.begin()));
+    head_rows_.erase(at);
   }
-  heads_.insert(std::lower_bound(heads_.begin(), heads_.end(), row.hash), row.hash);
-
-  if (rows_.size() >= kScanRows && index_.size() < rows_.size() * 2) {
-    rebuild_index();
-  } else if (!index_.empty()) {
-    index_row(i);
-  }
+  const auto at = std::ranges::lower_bound(heads_, row.hash) - heads_.begin();
+  heads_.insert(heads_.begin() + at, row.hash);
+  head_rows_.insert(head_rows_.begin() + at, i);
 }
 
 std::vector<bool> ChangeGraph::closure(std::span<const std::uint32_t> from) const {
@@ -116,7 +131,7 @@ void ChangeGraph::shrink() {
 std::size_t ChangeGraph::memory_bytes() const {
   return rows_.capacity() * sizeof(GraphRow) + text_.capacity() +
          4 * (deps_.capacity() + last_.capacity() + index_.capacity()) +
-         heads_.capacity() * sizeof(ChangeHash);
+         heads_.capacity() * sizeof(ChangeHash) + 4 * head_rows_.capacity();
 }
 
 }  // namespace peat::automerge

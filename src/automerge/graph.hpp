@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "automerge/actors.hpp"
-#include "automerge/id_index.hpp"
+#include "automerge/op_id.hpp"
 #include "peat/automerge/types.hpp"
 
 namespace peat::automerge {
@@ -41,6 +41,8 @@ class ChangeGraph {
   std::string_view message(std::size_t i) const;
   ByteView extra(std::size_t i) const;
   const Heads& heads() const { return heads_; }
+  // Their rows, in the order of heads(). Known once the hashes are.
+  std::span<const std::uint32_t> head_rows() const { return head_rows_; }
   std::uint32_t max_op() const { return max_op_; }
 
   std::optional<std::uint32_t> find(const ChangeHash& hash) const;
@@ -53,11 +55,12 @@ class ChangeGraph {
     return row == kNone ? 0 : rows_[row].seq;
   }
 
-  // `row` carries hash, time, actor, seq, start_op and op_count; `deps` are rows.
+  // `row` carries hash, time, actor, seq, start_op and op_count; `deps` are rows. Changes nothing
+  // if memory runs out.
   void add(GraphRow row, std::span<const std::uint32_t> deps, std::string_view message,
            ByteView extra);
   // As add, but leaves heads and hash index alone: while a document is loaded, its hashes are not
-  // known yet. set_heads, set_hash and rebuild_index complete the graph.
+  // known yet. set_heads, set_hash and hashes_are_known complete the graph.
   void append(GraphRow row, std::span<const std::uint32_t> deps, std::string_view message,
               ByteView extra);
   void set_heads(Heads heads) { heads_ = std::move(heads); }
@@ -66,7 +69,7 @@ class ChangeGraph {
     rows_[i].start_op = start;
     rows_[i].op_count = count;
   }
-  void rebuild_index();
+  void hashes_are_known();
 
   // Which rows are in `from` or ancestors of it.
   std::vector<bool> closure(std::span<const std::uint32_t> from) const;
@@ -75,14 +78,17 @@ class ChangeGraph {
   std::size_t memory_bytes() const;
 
  private:
-  void index_row(std::uint32_t i);
+  void complete_index() const;
 
   std::vector<GraphRow> rows_;
   std::vector<std::uint32_t> deps_;
   Bytes text_;
-  std::vector<std::uint32_t> last_;   // by actor
-  std::vector<std::uint32_t> index_;  // open addressing over hashes; empty while small
+  std::vector<std::uint32_t> last_;  // by actor
+  // Open addressing over hashes, up to row `indexed_`; local commits ask for no hash.
+  mutable std::vector<std::uint32_t> index_;
+  mutable std::size_t indexed_ = 0;
   Heads heads_;
+  std::vector<std::uint32_t> head_rows_;
   std::uint32_t max_op_ = 0;
 };
 

@@ -8,11 +8,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "peat/automerge/types.hpp"
+#include "automerge/op_id.hpp"
 
 namespace peat::automerge {
-
-inline constexpr std::uint32_t kNone = 0xffffffff;
 
 // A map from 64-bit keys to indexes; nothing is ever removed.
 class IndexMap {

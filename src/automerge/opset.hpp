@@ -23,6 +23,7 @@
 #include "automerge/actors.hpp"
 #include "automerge/change.hpp"
 #include "automerge/graph.hpp"
+#include "automerge/id_index.hpp"
 #include "automerge/sequence.hpp"
 #include "peat/automerge/types.hpp"
 

@@ -10,58 +10,6 @@ std::unexpected<Error> bad(std::string what) { return fail(Code::document_invali
 
 }  // namespace
 
-ChangeHash encode_change(const ActorTable& actors, const ChangeFacts& facts, std::span<OpView> ops,
-                         Bytes& out) {
-  thread_local OpWriter writer(Table::kChange);
-  thread_local std::vector<std::uint32_t> number;  // of an actor inside the change
-  thread_local std::vector<std::uint32_t> used;
-  thread_local std::vector<OpId> links;
-  number.assign(actors.size(), kNone);
-  used.clear();
-  number[facts.author] = 0;
-  const auto note = [](OpId id) {
-    if (id.none() || number[id.actor()] != kNone) return;
-    number[id.actor()] = 1;
-    used.push_back(id.actor());
-  };
-  for (const auto& op : ops) {
-    note(op.object);
-    note(op.elem);
-    for (const auto link : op.links) note(link);
-  }
-  std::ranges::sort(used, {}, [&actors](std::uint32_t actor) { return actors.rank(actor); });
-  std::vector<ByteView> others(used.size());
-  for (std::uint32_t i = 0; i < used.size(); ++i) {
-    number[used[i]] = i + 1;
-    others[i] = actors.bytes(used[i]);
-  }
-  const auto renumber = [](OpId id) {
-    return id.none() ? id : OpId(id.counter(), number[id.actor()]);
-  };
-  writer.clear();
-  OpId id(facts.start_op, 0);
-  for (auto& op : ops) {
-    op.object = renumber(op.object);
-    op.elem = renumber(op.elem);
-    links.clear();
-    for (const auto link : op.links) links.push_back(renumber(link));
-    op.links = links;
-    writer.append(op, id);
-    id = advance(id, op.count);
-    op.links = {};
-  }
-  ChangeHeader header;
-  header.deps = facts.deps;
-  header.actor = actors.bytes(facts.author);
-  header.seq = facts.seq;
-  header.start_op = facts.start_op;
-  header.time = facts.time;
-  header.message = facts.message;
-  header.others = others;
-  header.extra = facts.extra;
-  return write_change(header, writer, out);
-}
-
 Rebuilder::Rebuilder(const OpSet& ops, const ActorTable& actors, ChangeGraph& graph,
                      std::uint32_t count)
     : ops_(ops), actors_(actors), graph_(graph), count_(count), segments_(actors.size()) {}

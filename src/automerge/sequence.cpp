@@ -177,24 +177,43 @@ Sequence::Place Sequence::previous(Place p) const {
   return {p.leaf, p.run, leaf(p).runs[p.run].count - 1};
 }
 
+void Sequence::touched(std::uint32_t position, std::uint32_t run) const {
+  if (position != cached_.leaf || run >= cached_.run) return;
+  cached_.run = 0;
+  cached_.run_start = 0;
+}
+
+// In the remembered leaf, from the remembered run on if that is not too far.
+Sequence::Place Sequence::scan_points(std::uint64_t index, std::uint64_t& into) const {
+  const auto& runs = leaves_[order_[cached_.leaf]].runs;
+  auto i = cached_.run;
+  auto start = cached_.run_start;
+  if (index < start || i >= runs.size()) {
+    i = 0;
+    start = 0;
+  }
+  while (index - start >= runs[i].points) start += runs[i++].points;
+  cached_.run = i;
+  cached_.run_start = start;
+  if (!runs[i].rich()) return {cached_.leaf, i, static_cast<std::uint32_t>(index - start)};
+  into = index - start;
+  return {cached_.leaf, i, 0};
+}
+
 Sequence::Place Sequence::scan_leaf(std::uint32_t position, std::uint64_t index, Unit unit,
                                     std::uint64_t& into) const {
   const auto& runs = leaves_[order_[position]].runs;
   std::uint32_t i = 0;
-  if (unit == &Units::points) {
-    while (index >= runs[i].points) index -= runs[i++].points;
-  } else {
-    for (;; ++i) {
-      const auto units = units_of(runs[i], runs[i].count).*unit;
-      if (index < units) break;
-      index -= units;
-    }
+  for (;; ++i) {
+    const auto units = units_of(runs[i], runs[i].count).*unit;
+    if (index < units) break;
+    index -= units;
   }
   if (runs[i].rich()) {
     into = index;
     return {position, i, 0};
   }
-  const auto each = unit == &Units::points ? 1 : runs[i].units(1).*unit;
+  const auto each = runs[i].units(1).*unit;
   into = index % each;
   return {position, i, static_cast<std::uint32_t>(index / each)};
 }
@@ -203,19 +222,20 @@ Sequence::Place Sequence::at_index(std::uint64_t index, Unit unit, std::uint64_t
   into = 0;
   if (index >= total_.*unit) return {static_cast<std::uint32_t>(order_.size()), 0, 0};
   const bool by_points = unit == &Units::points;
+  if (by_points && cached_.valid && index >= cached_.start &&
+      index - cached_.start < sums_[cached_.leaf].points) {
+    return scan_points(index - cached_.start, into);
+  }
   std::uint32_t position = 0;
   std::uint64_t start = 0;
-  if (by_points && cached_.valid && index >= cached_.start &&
-      index < cached_.start + sums_[cached_.leaf].points) {
-    return scan_leaf(cached_.leaf, index - cached_.start, unit, into);
-  }
   for (std::size_t g = 0; start + groups_[g].*unit <= index; ++g) {
     start += groups_[g].*unit;
     position += kGroup;
   }
   while (start + sums_[position].*unit <= index) start += sums_[position++].*unit;
-  if (by_points) cached_ = {position, start, true};
-  return scan_leaf(position, index - start, unit, into);
+  if (!by_points) return scan_leaf(position, index - start, unit, into);
+  cached_ = {true, position, 0, start, 0};
+  return scan_points(index - start, into);
 }
 
 std::uint64_t Sequence::index_of(Place p, Unit unit) const {
@@ -257,6 +277,7 @@ Sequence::Place Sequence::insert(Place gap, const Run& run, const Units& units) 
     auto& before = runs[gap.run - 1];
     std::int8_t step = 0;
     if (joins(before, run, step)) {
+      touched(gap.leaf, gap.run - 1);
       join(before, run, step);
       owner_.placed(run, order_[gap.leaf]);
       add(gap.leaf, units);
@@ -264,6 +285,7 @@ Sequence::Place Sequence::insert(Place gap, const Run& run, const Units& units) 
     }
   }
   make_room(gap, inside ? 2 : 1);
+  touched(gap.leaf, gap.run);
   if (inside) {
     cut(gap);
     gap = {gap.leaf, gap.run + 1, 0};
@@ -276,6 +298,7 @@ Sequence::Place Sequence::insert(Place gap, const Run& run, const Units& units) 
 
 void Sequence::erase(Place p, std::uint32_t n, OpId successor, std::int8_t step) {
   make_room(p, 2);
+  touched(p.leaf, p.run);
   auto& runs = leaf(p).runs;
   auto& whole = runs[p.run];
   subtract(p.leaf, whole.units(n));
@@ -316,6 +339,7 @@ void Sequence::erase(Place p, std::uint32_t n, OpId successor, std::int8_t step)
 
 void Sequence::make_rich(Place p, std::uint32_t slot, const Units& units) {
   make_room(p, 2);
+  touched(p.leaf, p.run);
   auto& runs = leaf(p).runs;
   subtract(p.leaf, runs[p.run].units(1));
   if (p.offset + 1 != runs[p.run].count) cut({p.leaf, p.run, p.offset + 1});
@@ -334,6 +358,7 @@ void Sequence::make_rich(Place p, std::uint32_t slot, const Units& units) {
 }
 
 void Sequence::set_units(Place p, const Units& before, const Units& now) {
+  touched(p.leaf, p.run);
   leaf(p).runs[p.run].points = static_cast<std::uint32_t>(now.points);
   subtract(p.leaf, before);
   add(p.leaf, now);

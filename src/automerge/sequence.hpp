@@ -18,17 +18,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "automerge/graph.hpp"
+#include "automerge/op_id.hpp"
 #include "peat/automerge/types.hpp"
 
 namespace peat::automerge {
-
-// The id `n` operations further.
-inline OpId advance(OpId id, std::int64_t n) {
-  OpId out;
-  out.packed = id.packed + (static_cast<std::uint64_t>(n) << 32);
-  return out;
-}
 
 // The length of visible text in the three units that interfaces count in. Elements that are no
 // text count as U+FFFC; list elements count 1 in each.
@@ -166,8 +159,11 @@ class Sequence {
   // Cuts a run in two at an element; both halves stay in the leaf.
   void cut(Place p);
   void put(Place p, const Run& run);
+  Place scan_points(std::uint64_t index, std::uint64_t& into) const;
   Place scan_leaf(std::uint32_t position, std::uint64_t index, Unit unit,
                   std::uint64_t& into) const;
+  // The runs of a leaf from `run` on have changed.
+  void touched(std::uint32_t position, std::uint32_t run) const;
 
   Leaves& leaves_;
   Owner& owner_;
@@ -176,10 +172,13 @@ class Sequence {
   std::vector<Units> sums_;           // by position
   std::vector<Units> groups_;
   Units total_;
+  // Where the last look-up ended: edits cluster.
   struct Cached {
-    std::uint32_t leaf = 0;
-    std::uint64_t start = 0;  // points before it
     bool valid = false;
+    std::uint32_t leaf = 0;
+    std::uint32_t run = 0;
+    std::uint64_t start = 0;      // points before the leaf
+    std::uint64_t run_start = 0;  // points before the run, in the leaf
   };
   mutable Cached cached_;
 };

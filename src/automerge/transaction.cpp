@@ -7,6 +7,28 @@
 
 namespace peat::automerge {
 
+namespace {
+
+// The record of a transaction is lent out again: one keystroke should not cost three allocations.
+constexpr std::size_t kMostKept = 1024;
+thread_local std::unique_ptr<Pending> spare_pending;
+
+std::unique_ptr<Pending> take_pending() {
+  if (spare_pending == nullptr) return std::make_unique<Pending>();
+  return std::move(spare_pending);
+}
+
+void give_back(std::unique_ptr<Pending> pending) {
+  if (pending->ops.capacity() > kMostKept || pending->preds.capacity() > kMostKept) return;
+  pending->actor = kNone;
+  pending->count = 0;
+  pending->ops.clear();
+  pending->preds.clear();
+  spare_pending = std::move(pending);
+}
+
+}  // namespace
+
 // --- Document::begin, Transaction life cycle ------------------------------------------------
 
 Result<Transaction> Document::begin() {
@@ -17,7 +39,7 @@ Result<Transaction> Document::begin() {
     }
     PEAT_TRY_VOID(impl_->ensure_hashes());
     PEAT_TRY_VOID(impl_->materialise());
-    impl_->pending = std::make_unique<Pending>();
+    impl_->pending = take_pending();
     impl_->pending->start_op = impl_->graph.max_op() + 1;
     return Transaction(*this);
   });
@@ -39,7 +61,7 @@ void Transaction::rollback() {
   auto& impl = *document_->impl_;
   // Chunks hold every committed change, so the op set is simply made again when it is needed.
   if (!impl.pending->ops.empty()) impl.ops.reset();
-  impl.pending.reset();
+  give_back(std::move(impl.pending));
   document_ = nullptr;
 }
 
@@ -85,18 +107,19 @@ ChangeHash Document::Impl::commit(const CommitOptions& options) {
   auto& edits = *pending;
   if (edits.actor == kNone) edits.actor = actors.add(actor.bytes);
 
-  std::vector<ChangeHash> deps = graph.heads();
+  thread_local std::vector<ChangeHash> deps;
+  thread_local std::vector<std::uint32_t> dep_rows;
+  deps.assign(graph.heads().begin(), graph.heads().end());
+  dep_rows.assign(graph.head_rows().begin(), graph.head_rows().end());
   const auto own = graph.last_of(edits.actor);
-  if (own != kNone && !std::ranges::binary_search(deps, graph.row(own).hash)) {
-    deps.insert(std::ranges::lower_bound(deps, graph.row(own).hash), graph.row(own).hash);
+  if (own != kNone && std::ranges::find(dep_rows, own) == dep_rows.end()) {
+    const auto at = std::ranges::lower_bound(deps, graph.row(own).hash) - deps.begin();
+    deps.insert(deps.begin() + at, graph.row(own).hash);
+    dep_rows.insert(dep_rows.begin() + at, own);
   }
-  std::vector<std::uint32_t> dep_rows;
   GraphRow row;
   row.time = options.time;
-  for (const auto& dep : deps) {
-    dep_rows.push_back(*graph.find(dep));
-    row.time = std::max(row.time, graph.row(dep_rows.back()).time);
-  }
+  for (const auto dep : dep_rows) row.time = std::max(row.time, graph.row(dep).time);
   row.actor = edits.actor;
   row.seq = graph.seq_of(edits.actor) + 1;
   row.start_op = edits.start_op;
@@ -108,12 +131,17 @@ ChangeHash Document::Impl::commit(const CommitOptions& options) {
   const auto footer = row.seq == 1 && author ? author_footer(*author) : Bytes();
   const ChangeFacts facts{deps,     row.actor,       row.seq, row.start_op,
                           row.time, options.message, footer};
-  thread_local Bytes chunk;
-  chunk.clear();
-  row.hash = encode_change(actors, facts, views, chunk);
-  append_to_tail(chunk);
-  graph.add(row, dep_rows, options.message, footer);
-  pending.reset();
+  const auto begin = tail.size();
+  try {
+    tail_begin.push_back(begin);
+    row.hash = encode_change(actors, facts, views, tail);
+    graph.add(row, dep_rows, options.message, footer);
+  } catch (...) {
+    tail.resize(begin);
+    tail_begin.resize(graph.size() - base_count);
+    throw;
+  }
+  give_back(std::move(pending));
   return row.hash;
 }
 
