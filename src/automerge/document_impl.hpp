@@ -49,6 +49,14 @@ struct Pending {
   std::uint32_t count = 0;  // operations
   std::vector<PendingOp> ops;
   std::vector<OpId> preds;
+  // The gap behind the last edit if that was typing: the next usually goes on there.
+  struct Typed {
+    std::uint32_t object = kNone;  // kNone: it was not
+    Sequence::Place gap;
+    OpId ref;
+    std::uint64_t index = 0;
+  };
+  Typed typed;
 };
 
 // Changes on their way into a document: views, and the bytes of those that had to be inflated or

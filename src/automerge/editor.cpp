@@ -121,6 +121,7 @@ Action make_action(ObjectType type) {
 
 Result<std::uint32_t> Editor::element(std::uint32_t object, std::size_t index) {
   PEAT_TRY(const auto place, place_at(object, index));
+  pending_.typed.object = kNone;
   return ops_.element_slot(object, place);
 }
 
@@ -180,22 +181,25 @@ std::uint64_t Editor::element_units(const Run& run, Unit unit) const {
   return unit == &Units::points ? 1 : run.units(1).*unit;
 }
 
-Result<Editor::Spot> Editor::spot(std::uint32_t object, std::size_t index) const {
+Status Editor::find_spot(std::uint32_t object, std::size_t index, Spot& out) const {
   const auto& elements = sequence_of(object);
+  const auto& typed = pending_.typed;
+  if (typed.object == object && typed.index == index) {
+    out = {typed.gap, typed.ref, typed.index};
+    return {};
+  }
   const auto unit = unit_of(object);
   if (index > elements.total().*unit) return beyond(index, elements.total().*unit);
-  Spot out;
   if (index != 0) {
     std::uint64_t into = 0;
     const auto place = elements.at_index(index - 1, unit, into);
     const auto& run = elements.run(place);
-    const auto width = element_units(run, unit);
     out.gap = Sequence::after(place);
     out.ref = run.id(place.offset);
-    out.index = index - 1 - into + width;
+    out.index = index - 1 - into + element_units(run, unit);
   }
   if (ops_.object(object).has_marks) pass_marks(elements, out);
-  return out;
+  return {};
 }
 
 Status Editor::insert(std::uint32_t object, Spot& at, const OpView& value) {
@@ -207,6 +211,7 @@ Status Editor::insert(std::uint32_t object, Spot& at, const OpView& value) {
   }
   PEAT_TRY(const auto id, next_id());
   const auto row = ops_.insert_row(object, at.gap, op, id);
+  at.index += ops_.units_of_slot(ops_.row(row).slot).*unit_of(object);
   PendingOp done;
   done.id = id;
   done.source = row;
@@ -216,6 +221,7 @@ Status Editor::insert(std::uint32_t object, Spot& at, const OpView& value) {
 }
 
 Status Editor::insert_text(std::uint32_t object, Spot& at, std::string_view text) {
+  if (text.empty()) return {};
   const auto bytes = as_bytes(text);
   for (std::size_t begin = 0; begin < bytes.size();) {
     const auto width = code_point_width(bytes[begin]);
@@ -224,6 +230,8 @@ Status Editor::insert_text(std::uint32_t object, Spot& at, std::string_view text
     PEAT_TRY_VOID(insert_run(object, at, bytes.subspan(begin, end - begin), width));
     begin = end;
   }
+  // Marks at the spot would be asked again where the next insertion goes.
+  if (!ops_.object(object).has_marks) pending_.typed = {object, at.gap, at.ref, at.index};
   return {};
 }
 
@@ -240,6 +248,9 @@ Status Editor::insert_run(std::uint32_t object, Spot& at, ByteView text, std::ui
   ops_.insert_text(object, at.gap, at.ref, op.id, text, width);
   record_run(op);
   at.ref = advance(op.id, std::int64_t{op.count} - 1);
+  at.index += unit_of(object) == &Units::points
+                  ? op.count
+                  : sequence_of(object).run(at.gap).units(op.count).*unit_of(object);
   return {};
 }
 
@@ -372,6 +383,7 @@ Status Editor::emit(std::uint32_t slot, const OpView& op, std::span<const std::u
 }
 
 void Editor::record(PendingOp op, std::span<const std::uint32_t> replaced) {
+  pending_.typed.object = kNone;
   op.preds_begin = static_cast<std::uint32_t>(pending_.preds.size());
   op.preds_count = static_cast<std::uint32_t>(replaced.size());
   for (const auto pred : replaced) pending_.preds.push_back(ops_.row(pred).id);
@@ -380,6 +392,7 @@ void Editor::record(PendingOp op, std::span<const std::uint32_t> replaced) {
 }
 
 void Editor::record_run(const PendingOp& op) {
+  pending_.typed.object = kNone;
   pending_.count += op.count;
   if (!pending_.ops.empty() && extend(pending_.ops.back(), op)) return;
   pending_.ops.push_back(op);

@@ -58,11 +58,11 @@ class Editor {
     OpId ref;
     std::uint64_t index = 0;
   };
-  Result<Spot> spot(std::uint32_t object, std::size_t index) const;
+  Status find_spot(std::uint32_t object, std::size_t index, Spot& out) const;
 
   // Inserts one element and makes the place behind it the spot for the next.
   Status insert(std::uint32_t object, Spot& at, const OpView& value);
-  // Inserts text, an operation each code point.
+  // Inserts text, an operation each code point; the spot moves behind it.
   Status insert_text(std::uint32_t object, Spot& at, std::string_view text);
   // Deletes elements from `index` on until `units` are gone; the last goes whole.
   Status erase_range(std::uint32_t object, std::uint64_t index, std::size_t units);

@@ -237,7 +237,9 @@ void OpSet::erase_text(std::uint32_t object, Place p, std::uint32_t n, OpId succ
 
 std::uint32_t OpSet::store_value(ByteView bytes) {
   const auto at = static_cast<std::uint32_t>(values_.size());
-  if (std::less_equal<>()(values_.data(), bytes.data()) &&
+  if (bytes.size() == 1) {
+    values_.push_back(bytes[0]);
+  } else if (std::less_equal<>()(values_.data(), bytes.data()) &&
       std::less<>()(bytes.data(), values_.data() + values_.size())) {
     const Bytes copy(bytes.begin(), bytes.end());  // the value is part of values_ itself
     put_bytes(values_, copy);

@@ -22,6 +22,7 @@ void give_back(std::unique_ptr<Pending> pending) {
   if (pending->ops.capacity() > kMostKept || pending->preds.capacity() > kMostKept) return;
   pending->actor = kNone;
   pending->count = 0;
+  pending->typed.object = kNone;
   pending->ops.clear();
   pending->preds.clear();
   spare_pending = std::move(pending);
@@ -223,7 +224,8 @@ Status Transaction::insert(ObjectId list, std::size_t index, const Scalar& value
   return with_editor(impl(), [&](Editor& edit) -> Status {
     PEAT_TRY(const auto encoded, encode(value));
     PEAT_TRY(const auto sequence, edit.sequence(list));
-    PEAT_TRY(auto spot, edit.spot(sequence, index));
+    Editor::Spot spot;
+    PEAT_TRY_VOID(edit.find_spot(sequence, index, spot));
     return edit.insert(sequence, spot, encoded.op());
   });
 }
@@ -231,7 +233,8 @@ Status Transaction::insert(ObjectId list, std::size_t index, const Scalar& value
 Result<ObjectId> Transaction::insert_object(ObjectId list, std::size_t index, ObjectType type) {
   return with_editor(impl(), [&](Editor& edit) -> Result<ObjectId> {
     PEAT_TRY(const auto sequence, edit.sequence(list));
-    PEAT_TRY(auto spot, edit.spot(sequence, index));
+    Editor::Spot spot;
+    PEAT_TRY_VOID(edit.find_spot(sequence, index, spot));
     PEAT_TRY_VOID(edit.insert(sequence, spot, make_op(type)));
     return ObjectId{impl()->pending->ops.back().id};
   });
@@ -272,16 +275,11 @@ Status Transaction::splice_text(ObjectId text, std::size_t index, std::ptrdiff_t
   return with_editor(impl(), [&](Editor& edit) -> Status {
     PEAT_TRY_VOID(check_text(insert, "inserted text"));
     PEAT_TRY(const auto sequence, edit.sequence(text));
-    PEAT_TRY(auto range, splice_range(index, erase));
-    PEAT_TRY(auto spot, edit.spot(sequence, range.index));
-    const auto before = impl()->ops->object(sequence).sequence->total();
+    PEAT_TRY(const auto range, splice_range(index, erase));
+    Editor::Spot spot;
+    PEAT_TRY_VOID(edit.find_spot(sequence, range.index, spot));
     PEAT_TRY_VOID(edit.insert_text(sequence, spot, insert));
-    if (!insert.empty()) {
-      const auto unit = impl()->unit_of(impl()->ops->object(sequence));
-      const auto& now = impl()->ops->object(sequence).sequence->total();
-      range.index = spot.index + (now.*unit - before.*unit);
-    }
-    return edit.erase_range(sequence, range.index, range.erase);
+    return range.erase == 0 ? Status() : edit.erase_range(sequence, spot.index, range.erase);
   });
 }
 
@@ -295,13 +293,13 @@ Status Transaction::splice(ObjectId list, std::size_t index, std::ptrdiff_t eras
       values.push_back(std::move(encoded));
     }
     PEAT_TRY(const auto sequence, edit.sequence(list));
-    PEAT_TRY(auto range, splice_range(index, erase));
-    PEAT_TRY(auto spot, edit.spot(sequence, range.index));
+    PEAT_TRY(const auto range, splice_range(index, erase));
+    Editor::Spot spot;
+    PEAT_TRY_VOID(edit.find_spot(sequence, range.index, spot));
     for (const auto& value : values) {
       PEAT_TRY_VOID(edit.insert(sequence, spot, value.op()));
     }
-    if (!values.empty()) range.index = spot.index + values.size();
-    return edit.erase_range(sequence, range.index, range.erase);
+    return edit.erase_range(sequence, spot.index, range.erase);
   });
 }
 
