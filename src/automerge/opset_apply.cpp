@@ -152,20 +152,20 @@ class OpSet::Loader {
     op.object = local(op.object);
     op.elem = local(op.elem);
     if (op.object != set_.objects_[object_].id) PEAT_TRY_VOID(enter(op.object, id));
-    const auto& object = set_.objects_[object_];
-    if (object.is_map() != op.has_key) {
+    const bool in_map = set_.objects_[object_].is_map();
+    if (in_map != op.has_key) {
       return invalid(set_.actors_, id, "does not fit the type of its object");
     }
     if (op.insert && is_typing(op)) return add_typed(op, id);
-    PEAT_TRY_VOID(object.is_map() ? find_key_slot(op, id) : find_element_slot(op, id));
+    PEAT_TRY_VOID(in_map ? find_key_slot(op, id) : find_element_slot(op, id));
     const auto row = set_.store_row(slot_, op, id);
     for (const auto link : op.links) set_.store_successor(row, local(link));
-    if (!op.insert || object.is_map()) return {};
+    if (!op.insert || in_map) return {};
     Run run;
     run.first = id;
     run.ref = op.elem;
     run.value = slot_;
-    object.sequence->append(run);
+    set_.objects_[object_].sequence->append(run);
     return {};
   }
 
