@@ -15,6 +15,7 @@ run(${CMAKE_COMMAND} -S ${example} -B ${work}/cmake -G ${generator}
 run(${CMAKE_COMMAND} --build ${work}/cmake)
 run(${work}/cmake/two_nodes ${work}/data)
 run(${work}/cmake/merge_offline)
+run(${work}/cmake/notes_in_c)
 
 file(GLOB pkgconfig ${prefix}/lib*/pkgconfig ${prefix}/lib/*/pkgconfig)
 set(ENV{PKG_CONFIG_PATH} "${pkgconfig}")
