@@ -5,8 +5,9 @@
 // 10.5; spec/transport_qos.md 18.1), except that a collection unknown to them deletes by tombstone
 // and not softly.
 //
-// Mode: the sender's choice; a receiver takes whatever comes. On `cap/automerge/1` a latest-only
-// document travels as one saved document, everything else as Automerge sync messages. On
+// Mode: what is kept of a document's past, by the writer and by all who do not keep their full
+// history of it (documents.hpp, Snapshots). On `cap/automerge/1` latest-only and windowed
+// documents travel as saved documents, everything else as Automerge sync messages; on
 // `peat/sync/2` every collection travels as changes.
 //
 // Ages (ttl, retention) count the time that the node runs, never the wall clock: a clock that
@@ -27,8 +28,8 @@ namespace peat::sync {
 
 enum class SyncMode : std::uint8_t {
   full_history,
-  latest_only,
-  windowed,  // history no older than the window
+  latest_only,  // the present state
+  windowed,     // the changes since it began anew, at most a window ago when it was last written
 };
 
 enum class DeletionPolicy : std::uint8_t {

@@ -290,9 +290,9 @@ void ConnectorImpl::get_or_connect(const EndpointId& id, Callback done) {
                                        ": configure one, or wait until it dials"));
   } else if (const auto admitted = is_exempt(found->second) ? Status() : admit(id); !admitted) {
     auto& peer = found->second;
-    const bool news = peer.last_error != admitted.error().message;
+    const auto& address = peer.address.address.empty() ? peer.last_seen : peer.address.address;
     peer.last_error = admitted.error().message;
-    if (news) report({id, peer.address.address, true, peer.configured, true, admitted.error()});
+    report({id, address, true, peer.configured, false, admitted.error()});
     answer({std::move(done)}, std::unexpected(admitted.error()));
   } else {
     begin_attempt(id, found->second, std::move(done));

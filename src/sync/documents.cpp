@@ -179,7 +179,13 @@ Result<WriteResult> DocumentsImpl::edit(std::string_view key, const Precondition
   WriteResult result{store_.last_seq(), document.heads(), before.empty(), edited->has_value()};
   if (!result.changed) return result;
 
-  auto seq = save(key, *open, before, std::nullopt);
+  auto anew = begin_anew(key, *open, before, options);
+  if (!anew) {
+    cache_.erase(key);
+    return std::unexpected(anew.error());
+  }
+  result.heads = open->document.heads();
+  auto seq = save(key, *open, before, std::nullopt, *anew);
   if (!seq) {
     cache_.erase(key);
     return std::unexpected(seq.error());
@@ -204,13 +210,14 @@ Result<WriteResult> DocumentsImpl::patch(std::string_view key, std::string_view 
 }
 
 Result<store::Seq> DocumentsImpl::save(std::string_view key, OpenDocument& open,
-                                       const automerge::Heads& before,
-                                       const store::Origin& origin) {
+                                       const automerge::Heads& before, const store::Origin& origin,
+                                       bool replace) {
   const auto hashes = open.document.hashes_since(before);
   store::WriteBatch batch;
   // A document that is new, or has gathered many changes, is written whole. One that cannot be
   // written so (its history contradicts itself) keeps its changes as they came.
-  const bool whole = before.empty() || open.tail + hashes.size() >= options_.compact_after;
+  const bool whole =
+      replace || before.empty() || open.tail + hashes.size() >= options_.compact_after;
   auto stored = whole ? open.document.to_stored() : Result<Bytes>(Bytes{});
   if (whole && stored) {
     batch.replace(std::string(key), std::move(*stored), open.document.heads(), origin);

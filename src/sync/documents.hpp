@@ -38,6 +38,14 @@
 // differ between nodes for a while; one node that keeps the document is enough, because it then
 // sends it behind the tombstone's epoch, which every node accepts.
 //
+// Snapshots. In a latest-only collection each local write makes one change that holds the whole
+// document: a fresh actor's first, without dependencies, numbered above every operation seen; in a
+// windowed one it does when the oldest change is older than the window. Whoever gets such a change
+// drops every change that is numbered below it and does not stand on it, unless the collection
+// keeps its full history there; what overlaps with it (written at the same time elsewhere) is
+// merged. A state that such a change outdates is not taken: `superseded`. So replicas agree
+// whatever the order, memory stays flat (fault F10), and a field that a write leaves out is gone.
+//
 // Quarantine. Changes are stored and relayed unread (design rule 7). A document that cannot be
 // materialised gives Code::document_invalid with its reason to every read and local edit; it still
 // travels, can be deleted, and is free again when later changes can be read.
@@ -104,6 +112,7 @@ struct Precondition {
 struct RemoteResult {
   bool changed = false;                        // something new is now stored
   bool refused = false;                        // guarded by our tombstone: send it
+  bool superseded = false;                     // older than what is here: send that
   automerge::Heads heads;                      // ours, afterwards
   std::vector<automerge::ChangeHash> missing;  // dependencies we lack: ask, naming our heads
 };

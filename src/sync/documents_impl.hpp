@@ -119,9 +119,18 @@ class DocumentsImpl final : public Documents {
                                     ByteView changes, const EndpointId& from);
   Result<RemoteResult> unchanged(std::string_view key, bool refused) const;
 
-  // Writes what `open` has beyond `before` (empty: the store has no such document).
+  // --- snapshots (documents_snapshot.cpp)
+  // Makes of a document that was just edited what its collection's mode wants; true if its past
+  // is gone.
+  Result<bool> begin_anew(std::string_view key, OpenDocument& open, const automerge::Heads& before,
+                          const automerge::CommitOptions& options);
+  automerge::ActorId fresh_actor();
+  // Drops what a snapshot outdates; true if there was any.
+  Result<bool> drop_outdated(std::string_view key, OpenDocument& open) const;
+
+  // Writes what `open` has beyond `before` (empty: the store has no such document), or all of it.
   Result<store::Seq> save(std::string_view key, OpenDocument& open, const automerge::Heads& before,
-                          const store::Origin& origin);
+                          const store::Origin& origin, bool replace = false);
 
   store::DocumentStore& store_;
   Executor& executor_;
@@ -129,6 +138,7 @@ class DocumentsImpl final : public Documents {
   DocumentCache cache_;
   std::uint64_t lamport_ = 0;
   std::uint64_t horizon_ = 0;
+  std::uint64_t fresh_actors_ = 0;                              // made in this run
   std::map<std::string, std::string, std::less<>> quarantine_;  // key, reason
 };
 

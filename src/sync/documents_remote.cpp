@@ -29,6 +29,10 @@ Status append_changes(const automerge::Document& document, const automerge::Head
   return {};
 }
 
+bool holds_all(const automerge::Document& document, const automerge::Heads& heads) {
+  return std::ranges::all_of(heads, [&](const auto& hash) { return document.has_change(hash); });
+}
+
 Error about(std::string_view key, Error error) {
   error.message = "document '" + std::string(key) + "': " + error.message;
   return error;
@@ -104,7 +108,7 @@ Result<std::optional<Bytes>> DocumentsImpl::sync_message(std::string_view key,
 
 Result<RemoteResult> DocumentsImpl::unchanged(std::string_view key, bool refused) const {
   PEAT_TRY(auto heads, store_.heads(key));
-  return RemoteResult{false, refused, std::move(heads).value_or(automerge::Heads{}), {}};
+  return RemoteResult{false, refused, false, std::move(heads).value_or(automerge::Heads{}), {}};
 }
 
 Result<RemoteResult> DocumentsImpl::merge(std::string_view key, Guard guard, const EndpointId& from,
@@ -121,7 +125,7 @@ Result<RemoteResult> DocumentsImpl::merge(std::string_view key, Guard guard, con
     cache_.erase(key);
     return std::unexpected(about(key, applied.error()));
   }
-  RemoteResult result{false, false, document.heads(), document.missing_deps()};
+  RemoteResult result{false, false, false, document.heads(), document.missing_deps()};
   if (result.heads != before) {
     auto may_stay = allowed(key, guard, document, before);
     if (!may_stay || !*may_stay) {
@@ -129,11 +133,18 @@ Result<RemoteResult> DocumentsImpl::merge(std::string_view key, Guard guard, con
       if (!may_stay) return std::unexpected(may_stay.error());
       return unchanged(key, result.missing.empty());
     }
-    if (auto saved = save(key, *open, before, from); !saved) {
+    const auto dropped = drop_outdated(key, *open);
+    const bool stays = dropped && *dropped && document.heads() == before;
+    auto saved = !dropped ? Result<store::Seq>(std::unexpected(dropped.error()))
+                 : stays  ? Result<store::Seq>(0)
+                          : save(key, *open, before, from, *dropped);
+    if (!saved) {
       cache_.erase(key);
       return std::unexpected(about(key, saved.error()));
     }
-    result.changed = true;
+    result.changed = !stays;
+    result.superseded = dropped && *dropped && !holds_all(document, result.heads);
+    result.heads = document.heads();
   }
   // Changes that wait for their dependencies are held in the cache only.
   if (fresh && !result.missing.empty()) {

@@ -91,6 +91,12 @@ void NativeSession::on_document(const wire::DocumentChanges& document) {
     ++counters_.documents_received;
     wrote_ = true;
   }
+  if (result->superseded) {
+    awaited_.erase(key);
+    known_.erase(key);
+    if (!urgent_.push(key)) skip_own_rows_ = false;
+    return;
+  }
   learn(key, document.heads);
   if (result->heads == document.heads) {
     awaited_.erase(key);

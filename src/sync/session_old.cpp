@@ -101,6 +101,7 @@ void OldSession::on_delta(std::string_view key, ByteView message) {
   if (!result) return counters_.fault(key, result.error(), context_.limits);
   if (result->refused) return refuse(key, offered);
   if (result->changed) ++counters_.documents_received;
+  if (result->superseded) known_.erase(key);
   keep_if_settled(key, state, result->heads);
   // An answer that finds no room is due again with the peer's next message, at the latest after a
   // reconnect; then what has arrived meanwhile no longer stands before it. What we had to add of
@@ -121,6 +122,10 @@ void OldSession::on_snapshot(std::string_view key, ByteView saved) {
   if (!result) return counters_.fault(key, result.error(), context_.limits);
   if (result->refused) return refuse(key, Bytes(digest.begin(), digest.end()));
   snapshots_.put(key, digest);
+  if (result->superseded) {
+    known_.erase(key);
+    urgent_.push(key);
+  }
   if (!result->changed) return;
   ++counters_.documents_received;
   // Its feed row now says that it came from the peer. If the version before had not gone out yet,
@@ -323,9 +328,9 @@ void OldSession::add_document(std::string_view key, wire::SyncBatch& batch) {
   if (created_again) add_tombstone(key, batch);
   if (!*heads) return;
   const auto parts = split_key(key);
-  const bool latest_only =
-      parts && context_.documents.collections().mode(parts->collection) == SyncMode::latest_only;
-  if (!latest_only && !created_again) return add_message(key, batch);
+  const bool whole =
+      parts && context_.documents.collections().mode(parts->collection) != SyncMode::full_history;
+  if (!whole && !created_again) return add_message(key, batch);
   if (const auto* known = known_.find(key); known != nullptr && *known == **heads) return;
   known_.put(key, **heads);
   add_snapshot(key, batch);
