@@ -9,6 +9,7 @@
 #include "node/identity.hpp"
 #include "node/settings.hpp"
 #include "peat_cli/commands.hpp"
+#include "peat_cli/commands_mesh.hpp"
 #include "peat_cli/json.hpp"
 #include "security/formation.hpp"
 
@@ -64,8 +65,10 @@ int report(const Error& error) {
 }
 
 int run_id(const std::string& data_dir) {
+  const auto local = local_node(data_dir, "");
+  if (!local) return report(local.error());
   SystemRandom random;
-  const auto key = node::load_identity(data_dir, random);
+  const auto key = node::load_identity(local->data_dir, random);
   if (!key) return report(key.error());
   print_line(key->public_key().to_string());
   return 0;

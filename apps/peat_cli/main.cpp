@@ -6,12 +6,14 @@
 #include <cstdlib>
 
 #include "node/version.hpp"
+#include "peat_cli/cli.hpp"
 #include "peat_cli/commands.hpp"
 #include "peat_cli/commands_automerge.hpp"
 #include "peat_cli/completion.hpp"
 
 namespace {
 
+using peat::cli::add_command;
 using peat::cli::OutputMode;
 
 constexpr const char* kExitCodes =
@@ -45,24 +47,17 @@ peat::cli::Session session_of(const Arguments& arguments) {
   return {arguments.api, mode, arguments.timeout_seconds};
 }
 
-// Adds a command with its examples. The exit code of `run` becomes the program's.
-template <class Run>
-CLI::App* add_command(CLI::App& parent, int& exit_code, const char* name, const char* help,
-                      const char* examples, Run run) {
-  auto* command = parent.add_subcommand(name, help);
-  command->footer(std::string("\nExamples:\n") + examples);
-  command->fallthrough();
-  command->callback([&exit_code, run] { exit_code = run(); });
-  return command;
-}
-
 void add_node_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   auto* id = add_command(app, exit_code, "id",
                          "Print a node's endpoint id; makes its key first "
                          "if there is none. The node need not run.",
                          "  peat id --data-dir /var/lib/peat\n",
-                         [&] { return peat::cli::run_id(arguments.data_dir); });
-  id->add_option("--data-dir", arguments.data_dir, "The node's data directory.")->required();
+                         [&] {
+                           const bool alone = app.get_subcommand("id")->get_subcommands().empty();
+                           return alone ? peat::cli::run_id(arguments.data_dir) : exit_code;
+                         });
+  id->add_option("--data-dir", arguments.data_dir,
+                 "The node's data directory. [that of peat-mesh-node]");
 
   auto* secret = app.add_subcommand("secret", "Formation secrets.");
   secret->require_subcommand(1);
@@ -204,6 +199,7 @@ int main(int argc, char** argv) {
   add_node_commands(app, arguments, exit_code);
   add_document_commands(app, arguments, exit_code);
   add_bulk_commands(app, arguments, exit_code);
+  peat::cli::add_security_commands(app, exit_code, [&] { return session_of(arguments); });
   peat::cli::add_automerge_commands(app, exit_code,
                                     [&arguments] { return session_of(arguments).mode; });
   auto* completion =

@@ -71,6 +71,7 @@ constexpr std::array<Segments, 3> kNodePath{"api", "v1", "node"};
 constexpr std::array<Segments, 3> kStatusPath{"api", "v1", "status"};
 constexpr std::array<Segments, 3> kPeersPath{"api", "v1", "peers"};
 constexpr std::array<Segments, 4> kPeerPath{"api", "v1", "peers", "{i}"};
+constexpr std::array<Segments, 3> kMembersPath{"api", "v1", "members"};
 constexpr std::array<Segments, 3> kEventsPath{"api", "v1", "events"};
 constexpr std::array<Segments, 3> kCollectionsPath{"api", "v1", "documents"};
 constexpr std::array<Segments, 4> kCollectionPath{"api", "v1", "documents", "{c}"};
@@ -86,6 +87,7 @@ constexpr std::array kPeers{Method{"GET", Media::none, get_peers},
                             Method{"POST", Media::json, post_peer}};
 constexpr std::array kPeer{Method{"GET", Media::none, get_peer},
                            Method{"DELETE", Media::none, delete_peer}};
+constexpr std::array kMembers{Method{"GET", Media::none, get_members}};
 constexpr std::array kEvents{Method{"GET", Media::none, get_events}};
 constexpr std::array kCollections{Method{"GET", Media::none, get_collections}};
 constexpr std::array kCollection{Method{"GET", Media::none, get_listing},
@@ -142,6 +144,7 @@ const Router::Route* Router::find_route(const Target& target) const {
       Route{kStatusPath, kStatus},
       Route{kPeersPath, kPeers},
       Route{kPeerPath, kPeer},
+      Route{kMembersPath, kMembers},
       Route{kEventsPath, kEvents},
       Route{kCollectionsPath, kCollections},
       Route{kCollectionPath, kCollection},

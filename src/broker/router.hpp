@@ -5,6 +5,7 @@
 //   GET            /api/v1/status                        node, peers and collections in one
 //   GET, POST      /api/v1/peers                         POST {"id","addr","auth"?}: kept
 //   GET, DELETE    /api/v1/peers/{id}
+//   GET            /api/v1/members                       certificates, and who is out and why
 //   GET            /api/v1/events?after=SEQ&collection=C&prefix=P     NDJSON until the client
 //   leaves GET            /api/v1/documents                     collections and their counts GET,
 //   POST      /api/v1/documents/{collection}        ?limit=N&after=ID&prefix=P&deleted=1,

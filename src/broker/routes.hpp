@@ -31,6 +31,9 @@ void get_peer(Call call);
 void post_peer(Call call);
 void delete_peer(Call call);
 
+// routes_members.cpp
+void get_members(Call call);
+
 // routes_documents.cpp
 void get_collections(Call call);
 void get_document(Call call);

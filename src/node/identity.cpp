@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "crypto/key_file.hpp"
+#include "node/mesh_files.hpp"
 
 namespace peat::node {
 
@@ -72,10 +73,19 @@ Result<std::optional<crypto::SecretBytes>> load_formation_secret(const Settings&
     PEAT_TRY(from_file, read_secret_file(settings.formation_secret_file));
     text = as_text(from_file.view());
   }
+  PEAT_TRY(auto credentials, MeshFiles{settings.data_dir}.load_credentials());
+  if (credentials && !text.empty()) {
+    return fail(Code::bad_setting,
+                fmt::format("formation_secret: this node belongs to the mesh {} ({}), whose secret "
+                            "is in its data directory; give no other",
+                            credentials->mesh_name, credentials->mesh_id));
+  }
+  if (credentials) return std::optional(std::move(credentials->formation_secret));
   if (text.empty()) {
     if (settings.allow_unauthenticated_peers) return std::optional<crypto::SecretBytes>();
     return fail(Code::missing_setting,
-                "there is no formation secret: 'peat secret new' prints one; put it in a file "
+                "there is no formation secret: begin a mesh with 'peat mesh init', join one with "
+                "'peat mesh join', or have 'peat secret new' print a secret; put it in a file "
                 "that only you can read, for --formation-secret-file, or in "
                 "PEAT_FORMATION_SECRET, the same on every node of the formation");
   }

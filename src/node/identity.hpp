@@ -15,9 +15,10 @@ namespace peat::node {
 // The random key in <data_dir>/identity.key; made, with the directory (0700), where there is none.
 Result<crypto::SecretKey> load_identity(const std::filesystem::path& data_dir, Random& random);
 
-// The formation secret of the settings, from its variable or its file. Code::missing_setting names
-// `peat secret new`; Code::bad_key_file a file that others may read. nullopt: there is none, and
-// none is needed because unauthenticated peers are allowed.
+// The formation secret of the settings, from its variable or its file, or that of the mesh that
+// this node has joined (node/mesh_files.hpp). Code::missing_setting names `peat secret new`;
+// Code::bad_key_file a file that others may read. nullopt: there is none, and none is needed
+// because unauthenticated peers are allowed.
 Result<std::optional<crypto::SecretBytes>> load_formation_secret(const Settings& settings);
 
 // load_identity, or the key that existing peers derive from secret and name (legacy_identity).

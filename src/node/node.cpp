@@ -9,6 +9,7 @@
 #include "net/quic_endpoint.hpp"
 #include "node/identity.hpp"
 #include "node/log_limiter.hpp"
+#include "node/membership.hpp"
 #include "node/metrics.hpp"
 #include "node/peer_book.hpp"
 #include "store/document_store.hpp"
@@ -67,6 +68,9 @@ class NodeImpl final : public Node {
   std::vector<PeerInfo> peers() const override;
   void add_peer(const PeerSetting& peer, Done done) override;
   void remove_peer(const EndpointId& peer, Done done) override;
+  std::vector<security::Member> members() const override {
+    return membership_ ? membership_->members() : std::vector<security::Member>();
+  }
   EventLog& events() override { return *events_; }
   std::string metrics(const HttpCounters& http) const override;
   void reload(const Settings& settings) override;
@@ -74,9 +78,12 @@ class NodeImpl final : public Node {
 
  private:
   Status open_store();
+  Status open_membership();
   Status open_network();
   Status open_sync(const std::optional<crypto::SecretBytes>& secret);
   Status open_peers();
+  // Those of the settings, and where the mesh that was joined is reached.
+  Peers configured_peers(const Peers& from_settings) const;
   void warn_of_weaknesses() const;
   void acknowledge(Result<sync::WriteResult> result, WriteDone done);
   void on_change(const store::ChangeEvent& change);
@@ -106,6 +113,7 @@ class NodeImpl final : public Node {
   std::unique_ptr<store::DocumentStore> store_;
   std::unique_ptr<sync::Documents> documents_;
   std::unique_ptr<EventLog> events_;
+  std::unique_ptr<Membership> membership_;
   std::unique_ptr<net::QuicEndpoint> endpoint_;
   std::unique_ptr<sync::Connector> connector_;
   std::unique_ptr<sync::SyncChannelManager> channels_;
@@ -127,6 +135,7 @@ Status NodeImpl::open() {
   PEAT_TRY(auto key, choose_identity(settings_, secret, random_));
   key_.emplace(std::move(key));
   PEAT_TRY_VOID(open_store());
+  PEAT_TRY_VOID(open_membership());
   PEAT_TRY_VOID(open_network());
   PEAT_TRY_VOID(open_sync(secret));
   settings_.formation_secret = {};
@@ -149,6 +158,20 @@ Status NodeImpl::open_store() {
       limits_.events_kept, store_->last_seq(),
       [this](std::uint64_t after, std::size_t limit) { return read_feed(after, limit); });
   observer_ = store_->subscribe([this](const auto& change) { on_change(change); });
+  return {};
+}
+
+Status NodeImpl::open_membership() {
+  Membership::Deps deps{executor_,
+                        random_,
+                        *store_,
+                        *documents_,
+                        *key_,
+                        limits_,
+                        [this](LogLevel level, const std::string& subject, std::string message) {
+                          say_rarely(level, subject, std::move(message));
+                        }};
+  PEAT_TRY(membership_, Membership::open(std::move(deps), MeshFiles{settings_.data_dir}));
   return {};
 }
 
@@ -190,6 +213,10 @@ Status NodeImpl::open_sync(const std::optional<crypto::SecretBytes>& secret) {
   options.allow_unauthenticated_peers = settings_.allow_unauthenticated_peers;
   options.native = settings_.native_protocol;
   options.on_refused = [this](const auto& refused) { on_refused(refused); };
+  if (membership_) {
+    options.admit = [this](const EndpointId& id) { return membership_->admit(id); };
+    options.protocols = membership_->protocols();
+  }
   connector_ = sync::Connector::create(*endpoint_, executor_, random_, limits_, std::move(options));
   channels_ = sync::SyncChannelManager::create(*connector_, executor_, random_, limits_,
                                                channel_options(settings_));
@@ -212,13 +239,25 @@ Status NodeImpl::open_sync(const std::optional<crypto::SecretBytes>& secret) {
   };
   PEAT_TRY(upkeep_, sync::Upkeep::open(*documents_, executor_, std::move(upkeep)));
   connector_->start();
+  if (membership_) membership_->start(*connector_, *endpoint_);
   return {};
+}
+
+Peers NodeImpl::configured_peers(const Peers& from_settings) const {
+  auto peers = from_settings;
+  if (!membership_) return peers;
+  for (const auto& peer : membership_->peers()) {
+    const bool known = peer.id == key_->public_key() ||
+                       std::ranges::find(peers, peer.id, &PeerSetting::id) != peers.end();
+    if (!known) peers.push_back(peer);
+  }
+  return peers;
 }
 
 Status NodeImpl::open_peers() {
   PEAT_TRY(const auto record, store_->meta(kPeersMeta));
   if (record) PEAT_TRY_VOID(book_.decode(*record));
-  book_.set_from_settings(settings_.peers);
+  book_.set_from_settings(configured_peers(settings_.peers));
   for (const auto& peer : book_.all()) {
     if (auto status = dial(peer); !status) {
       return fail(Code::bad_setting,
@@ -232,6 +271,8 @@ NodeImpl::~NodeImpl() {
   *alive_ = false;
   if (trim_timer_ != 0) executor_.cancel(trim_timer_);
   if (store_ && observer_ != 0) store_->unsubscribe(observer_);
+  if (membership_) membership_->stop();
+  upkeep_.reset();
   coordinator_.reset();
   channels_.reset();
   connector_.reset();
@@ -404,7 +445,7 @@ void NodeImpl::reload(const Settings& settings) {
 }
 
 void NodeImpl::reload_peers(const Peers& peers) {
-  const auto difference = book_.set_from_settings(peers);
+  const auto difference = book_.set_from_settings(configured_peers(peers));
   for (const auto& id : difference.removed) drop(id);
   for (const auto& peer : difference.added) {
     if (auto status = dial(peer); !status) {
@@ -428,6 +469,7 @@ void NodeImpl::on_change(const store::ChangeEvent& change) {
     event.action = local_action_.empty() ? "update" : local_action_;
   }
   events_->publish(std::move(event));
+  if (membership_) membership_->on_change(change);
   last_change_ = executor_.now().mono;
   if (trim_timer_ == 0) trim_when_quiet();
 }
@@ -466,6 +508,7 @@ void NodeImpl::say_rarely(LogLevel level, std::string_view subject, std::string 
 
 void NodeImpl::on_refused(const sync::RefusedPeer& refused) {
   if (refused.answered) ++handshakes_failed_;
+  if (membership_) membership_->on_refused(refused);
   // Anybody can have many ids: strangers of one host are one subject.
   const auto subject = refused.configured ? refused.id.to_string()
                                           : refused.address.substr(0, refused.address.rfind(':'));

@@ -18,6 +18,7 @@
 #include "peat/automerge/types.hpp"
 #include "peat/error.hpp"
 #include "peat/ids.hpp"
+#include "security/trust.hpp"
 #include "sync/documents.hpp"
 
 namespace peat::node {
@@ -109,6 +110,9 @@ class NodeApi {
   virtual void add_peer(const PeerSetting& peer, Done done) = 0;
   // Closes its connection and forgets it. Code::not_found.
   virtual void remove_peer(const EndpointId& peer, Done done) = 0;
+
+  // --- members of the mesh, by certificate; empty without certificates -------------------------
+  virtual std::vector<security::Member> members() const { return {}; }
 
   // --- events -----------------------------------------------------------------------------------
   virtual EventLog& events() = 0;

@@ -177,6 +177,42 @@ bool Certificate::valid_at(WallTime now, Duration skew) const {
          (expires_at_ms == 0 || (at < spare ? 0 : at - spare) < expires_at_ms);
 }
 
+Result<Bytes> encode_chain(const std::vector<Certificate>& chain) {
+  if (chain.size() > kChainMax) {
+    return fail(Code::limit_exceeded,
+                "a chain of " + std::to_string(chain.size()) + " certificates; four are taken");
+  }
+  Bytes out;
+  Writer writer(out);
+  writer.u8(static_cast<std::uint8_t>(chain.size()));
+  for (const auto& certificate : chain) {
+    PEAT_TRY(const auto bytes, certificate.encode());
+    writer.u16le(static_cast<std::uint16_t>(bytes.size()));
+    writer.bytes(bytes);
+  }
+  return out;
+}
+
+Result<std::vector<Certificate>> decode_chain(ByteView bytes) {
+  Reader reader(bytes);
+  std::vector<Certificate> out;
+  PEAT_TRY(const auto count, reader.u8("certificate count"));
+  if (count > kChainMax) {
+    return fail(Code::limit_exceeded,
+                "a chain of " + std::to_string(count) + " certificates; four are taken");
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    PEAT_TRY(const auto length, reader.u16le("certificate length"));
+    PEAT_TRY(const auto part, reader.take(length, "certificate"));
+    PEAT_TRY(auto certificate, Certificate::decode(part));
+    out.push_back(std::move(certificate));
+  }
+  if (!reader.done()) {
+    return fail(Code::malformed, std::to_string(reader.remaining()) + " bytes follow the chain");
+  }
+  return out;
+}
+
 Status check_node_name(std::string_view name) {
   constexpr std::size_t kMax = 253;
   const auto fits = [](char c) {

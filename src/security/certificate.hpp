@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/time.hpp"
 #include "crypto/keys.hpp"
@@ -83,6 +84,13 @@ struct Certificate {
  private:
   Result<Bytes> signed_part() const;
 };
+
+// A certificate and those between it and the authority, in a file or on the wire, at most four:
+// u8 count, count x { u16le n, certificate[n] }.
+inline constexpr std::size_t kChainMax = 4;
+inline constexpr std::size_t kChainMaxBytes = 1 + kChainMax * (2 + kCertificateMaxBytes);
+Result<Bytes> encode_chain(const std::vector<Certificate>& chain);
+Result<std::vector<Certificate>> decode_chain(ByteView bytes);
 
 // "[A-Za-z0-9._-]{1,253}": a node's name where it is used as a host name or a path.
 Status check_node_name(std::string_view name);

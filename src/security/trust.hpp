@@ -90,6 +90,10 @@ class TrustStore {
   Result<Added> add_certificate(const Certificate& certificate, WallTime now);
   // Errors: bad_signature, not_trusted, permission_denied (the signer may not), limit_exceeded.
   Result<Added> add_revocation(const Revocation& revocation, WallTime now);
+  // One that was believed before: from this node's own record.
+  void restore(const Revocation& revocation) {
+    revocations_.try_emplace(revocation.subject, revocation);
+  }
   // The document of an unsigned revocation is gone.
   void lift_suspension(const EndpointId& subject) { suspended_.erase(subject); }
 

@@ -1,0 +1,73 @@
+#include "broker/json_text.hpp"
+#include "broker/routes.hpp"
+
+namespace peat::broker {
+
+namespace {
+
+std::string_view status_of(const security::Member& member) {
+  if (!member.problem) return "valid";
+  switch (member.problem->code) {
+    case Code::certificate_revoked:
+      return "revoked";
+    case Code::certificate_expired:
+      return "expired";
+    default:
+      return "not trusted";
+  }
+}
+
+void append_revocation(std::string& out, const security::Revocation& revocation) {
+  JsonObject object(out);
+  object.text("subject", revocation.subject.to_string());
+  object.text("reason", revocation.reason);
+  object.number("timestamp_ms", revocation.timestamp_ms);
+  if (revocation.seal) {
+    object.text("by", revocation.seal->issuer.to_string());
+  } else {
+    object.null("by");
+  }
+  object.close();
+}
+
+void append_member(std::string& out, const security::Member& member) {
+  const auto& certificate = member.certificate;
+  JsonObject object(out);
+  object.text("id", certificate.subject.to_string());
+  object.text("node_id", certificate.node_id);
+  object.text("status", status_of(member));
+  object.text("problem", member.problem ? member.problem->message : std::string());
+  object.text("tier", security::to_string(certificate.tier));
+  object.text("permissions", security::describe_permissions(certificate.permissions));
+  object.number("issued_at_ms", certificate.issued_at_ms);
+  object.number("expires_at_ms", certificate.expires_at_ms);
+  object.text("issuer", certificate.issuer.to_string());
+  object.boolean("authority", member.authority);
+  if (member.revoked) {
+    object.member("revoked");
+    append_revocation(out, *member.revoked);
+  } else {
+    object.null("revoked");
+  }
+  object.close();
+}
+
+}  // namespace
+
+void get_members(Call call) {
+  const auto members = call.node.members();
+  Response response;
+  JsonObject object(response.body);
+  object.member("members");
+  JsonArray array(response.body);
+  for (const auto& member : members) {
+    array.element();
+    append_member(response.body, member);
+  }
+  array.close();
+  object.number("count", members.size());
+  object.close();
+  call.respond(std::move(response));
+}
+
+}  // namespace peat::broker
