@@ -46,27 +46,6 @@ Status read_columns(Input& in, ChangeView& change) {
   return {};
 }
 
-// How many rows an action column claims, without walking them.
-std::uint64_t count_rows(ByteView column, std::uint64_t limit) {
-  Input in(column);
-  std::uint64_t rows = 0;
-  while (!in.done() && rows <= limit) {
-    const auto n = in.sleb();
-    if (n > 0) {
-      in.uleb();
-      rows += static_cast<std::uint64_t>(n);
-    } else if (n == 0) {
-      rows += std::min(in.uleb(), limit + 1);
-    } else {
-      const auto count = ~static_cast<std::uint64_t>(n) + 1;
-      if (count > in.remaining()) break;
-      for (std::uint64_t i = 0; i < count; ++i) in.uleb();
-      rows += count;
-    }
-  }
-  return rows;
-}
-
 }  // namespace
 
 ChangeHash ChangeView::dep(std::size_t i) const {

@@ -321,6 +321,7 @@ Status Document::Impl::load_document(const Chunk& chunk, const LoadOptions& opti
     rebuilt.reset();
     base = {};
     base_count = 0;
+    ops.reset();  // soon made again, and most of the memory
   }
   return {};
 }

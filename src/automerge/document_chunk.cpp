@@ -264,6 +264,7 @@ Result<LoadedDocument> read_document(const Chunk& chunk, const LoadLimits& limit
   PEAT_TRY_VOID(read_head_rows(in, graph, document));
   OpReader reader(Table::kDocument, op_columns, static_cast<std::uint32_t>(indexes.size()), 0,
                   limits.ops);
+  ops.reserve(op_columns);
   PEAT_TRY_VOID(ops.load(reader, indexes, limits.ops));
   return document;
 }

@@ -18,41 +18,47 @@ std::uint32_t meta_of(std::uint8_t type, std::size_t length) {
 }
 
 struct EncodeScalar {
-  Bytes& out;
+  Encoded& out;
 
   std::uint8_t operator()(Null) const { return kTypeNull; }
   std::uint8_t operator()(bool v) const { return v ? kTypeTrue : kTypeFalse; }
   std::uint8_t operator()(std::uint64_t v) const {
-    put_uleb(out, v);
+    auto* end = out.small.data();
+    for (; v >= 0x80; v >>= 7) *end++ = static_cast<std::uint8_t>(v | 0x80);
+    *end++ = static_cast<std::uint8_t>(v);
+    out.small_bytes = static_cast<std::uint8_t>(end - out.small.data());
     return kTypeUint;
   }
   std::uint8_t operator()(std::int64_t v) const {
-    put_sleb(out, v);
+    auto* end = out.small.data();
+    for (; v < -0x40 || v >= 0x40; v >>= 7) *end++ = static_cast<std::uint8_t>((v & 0x7f) | 0x80);
+    *end++ = static_cast<std::uint8_t>(v & 0x7f);
+    out.small_bytes = static_cast<std::uint8_t>(end - out.small.data());
     return kTypeInt;
   }
   std::uint8_t operator()(double v) const {
-    out.resize(8);
-    std::memcpy(out.data(), &v, 8);
+    std::memcpy(out.small.data(), &v, 8);
+    out.small_bytes = 8;
     return kTypeDouble;
   }
   std::uint8_t operator()(Counter v) const {
-    put_sleb(out, v.value);
+    (*this)(v.value);
     return kTypeCounter;
   }
   std::uint8_t operator()(Timestamp v) const {
-    put_sleb(out, v.ms);
+    (*this)(v.ms);
     return kTypeTimestamp;
   }
   std::uint8_t operator()(std::string_view v) const {
-    put_bytes(out, as_bytes(v));
+    out.outer = as_bytes(v);
     return kTypeText;
   }
   std::uint8_t operator()(ByteView v) const {
-    put_bytes(out, v);
+    out.outer = v;
     return kTypeBytes;
   }
   std::uint8_t operator()(const UnknownValue& v) const {
-    put_bytes(out, v.bytes);
+    out.outer = v.bytes;
     return v.type;
   }
 };
@@ -85,7 +91,7 @@ Status check_text(std::string_view text, std::string_view what) {
   return fail(Code::invalid_argument, std::string(what) + " is not UTF-8; store it as bytes");
 }
 
-Result<Encoded> encode(const Scalar& value) {
+Result<Encoded> Editor::encode(const Scalar& value) const {
   if (const auto* text = std::get_if<std::string_view>(&value)) {
     PEAT_TRY_VOID(check_text(*text, "a string value"));
   }
@@ -100,8 +106,12 @@ Result<Encoded> encode(const Scalar& value) {
     }
   }
   Encoded out;
-  const auto type = std::visit(EncodeScalar{out.bytes}, value);
-  out.meta = meta_of(type, out.bytes.size());
+  const auto type = std::visit(EncodeScalar{out}, value);
+  if (ops_.holds(out.outer)) {
+    out.owned.assign(out.outer.begin(), out.outer.end());
+    out.outer = {};
+  }
+  out.meta = meta_of(type, out.bytes().size());
   return out;
 }
 
@@ -129,9 +139,9 @@ bool Editor::holds(std::uint32_t row, const Encoded& value) const {
   const auto& held = ops_.row(row);
   if (held.action != Action::kSet) return false;
   if ((held.meta & 15) == kTypeCounter && (value.meta & 15) == kTypeCounter) {
-    return std::get<Counter>(ops_.scalar(row)).value == Input(value.bytes).sleb();
+    return std::get<Counter>(ops_.scalar(row)).value == Input(value.bytes()).sleb();
   }
-  return held.meta == value.meta && std::ranges::equal(ops_.value_bytes(held), value.bytes);
+  return held.meta == value.meta && std::ranges::equal(ops_.value_bytes(held), value.bytes());
 }
 
 Status Editor::set(std::uint32_t slot, const Encoded& value) {
@@ -142,10 +152,7 @@ Status Editor::set(std::uint32_t slot, const Encoded& value) {
       return visible.empty() ? Status() : emit(slot, deletion(), visible);
     }
   }
-  OpView op;
-  op.meta = value.meta;
-  op.value = value.bytes;
-  return emit(slot, op, visible);
+  return emit(slot, value.op(), visible);
 }
 
 Result<ObjectId> Editor::make(std::uint32_t slot, ObjectType type) {

@@ -5,6 +5,7 @@
 // transaction: it changes the op set and notes what it did in Document::Impl::pending.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -14,20 +15,26 @@
 
 namespace peat::automerge {
 
-// A value as a row stores it.
+// A value as a row stores it. Strings and bytes stay where the caller has them, unless that is in
+// the op set, which is about to grow.
 struct Encoded {
   std::uint32_t meta = 0;
-  Bytes bytes;
+  std::uint8_t small_bytes = 0;
+  std::array<std::uint8_t, 10> small{};
+  ByteView outer;
+  Bytes owned;
 
+  ByteView bytes() const {
+    if (!owned.empty()) return owned;
+    return outer.data() != nullptr ? outer : ByteView(small).first(small_bytes);
+  }
   OpView op() const {
     OpView out;
     out.meta = meta;
-    out.value = bytes;
+    out.value = bytes();
     return out;
   }
 };
-// Copies, because the value may be a view into the op set that is about to grow.
-Result<Encoded> encode(const Scalar& value);
 Status check_text(std::string_view text, std::string_view what);
 Action make_action(ObjectType type);
 
@@ -35,6 +42,7 @@ class Editor {
  public:
   explicit Editor(Document::Impl& impl) : impl_(impl), ops_(*impl.ops), pending_(*impl.pending) {}
 
+  Result<Encoded> encode(const Scalar& value) const;
   // The object of an edit, and that it is of the kind the edit is for.
   Result<std::uint32_t> map(ObjectId id) const { return object(id, true); }
   Result<std::uint32_t> sequence(ObjectId id) const { return object(id, false); }

@@ -55,6 +55,26 @@ std::optional<OpColumn> op_column(Table table, std::uint64_t spec) {
   return static_cast<OpColumn>(at - known.begin());
 }
 
+std::uint64_t count_rows(ByteView column, std::uint64_t limit) {
+  Input in(column);
+  std::uint64_t rows = 0;
+  while (!in.done() && rows <= limit) {
+    const auto n = in.sleb();
+    if (n > 0) {
+      in.uleb();
+      rows += static_cast<std::uint64_t>(n);
+    } else if (n == 0) {
+      rows += std::min(in.uleb(), limit + 1);
+    } else {
+      const auto count = ~static_cast<std::uint64_t>(n) + 1;
+      if (count > in.remaining()) break;
+      for (std::uint64_t i = 0; i < count; ++i) in.uleb();
+      rows += count;
+    }
+  }
+  return rows;
+}
+
 bool is_code_point(ByteView bytes) {
   if (bytes.size() == 1) return bytes[0] < 0x80;
   constexpr std::array<std::uint8_t, 3> kLead{0xc0, 0xe0, 0xf0};

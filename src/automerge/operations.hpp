@@ -112,6 +112,9 @@ enum OpColumn : std::uint8_t {
 
 enum class Table : std::uint8_t { kChange, kDocument };
 
+// How many rows an action column claims, without walking them; what is above `limit` counts little.
+std::uint64_t count_rows(ByteView column, std::uint64_t limit);
+
 // The columns of one operation table: bytes and, for messages, where they began.
 struct OpColumnSet {
   std::array<ByteView, kOpColumns> bytes;

@@ -9,7 +9,8 @@ namespace peat::automerge {
 
 namespace {
 
-constexpr std::size_t kScanEntries = 16;  // maps up to this size are scanned
+constexpr std::size_t kScanEntries = 32;  // maps up to this size are scanned
+constexpr std::size_t kScanKeys = 32;     // and so many keys
 constexpr std::size_t kScanRows = 32;     // and sets of this size are, rather than indexed
 constexpr std::uint32_t kInLeaf = 0x80000000;
 constexpr Units kObjectUnits{1, 1, 3};  // U+FFFC in a text
@@ -27,6 +28,11 @@ ObjectType type_of(Action action) {
   }
 }
 
+bool inside(ByteView part, const Bytes& whole) {
+  return std::less_equal<>()(whole.data(), part.data()) &&
+         std::less<>()(part.data(), whole.data() + whole.size());
+}
+
 Units units_of_text(ByteView text) {
   Units units;
   for (const auto byte : text) {
@@ -42,6 +48,10 @@ Units units_of_text(ByteView text) {
 
 OpSet::OpSet(const ActorTable& actors) : actors_(actors) {
   objects_.emplace_back();  // the root map
+}
+
+bool OpSet::holds(ByteView bytes) const {
+  return inside(bytes, values_) || inside(bytes, key_text_);
 }
 
 std::uint32_t OpSet::find_object(OpId id) const {
@@ -117,7 +127,17 @@ std::string_view OpSet::key_text(std::uint32_t key) const {
 }
 
 std::uint32_t OpSet::find_key(std::string_view key) const {
-  if (key_index_.empty()) return kNone;
+  if (key_end_.size() <= kScanKeys) {
+    std::uint32_t begin = 0;
+    for (std::uint32_t i = 0; i < key_end_.size(); ++i) {
+      const auto length = key_end_[i] - begin;
+      if (length == key.size() && std::memcmp(key_text_.data() + begin, key.data(), length) == 0) {
+        return i;
+      }
+      begin = key_end_[i];
+    }
+    return kNone;
+  }
   const auto mask = key_index_.size() - 1;
   for (auto at = std::hash<std::string_view>()(key) & mask;; at = (at + 1) & mask) {
     if (key_index_[at] == kNone || key_text(key_index_[at]) == key) return key_index_[at];
@@ -138,8 +158,9 @@ std::uint32_t OpSet::intern(std::string_view key) {
   put_bytes(key_text_, as_bytes(copy));
   key_end_.push_back(static_cast<std::uint32_t>(key_text_.size()));
   const auto added = static_cast<std::uint32_t>(key_end_.size() - 1);
+  if (key_end_.size() <= kScanKeys) return added;
   if (key_index_.size() < key_end_.size() * 2) {
-    key_index_.assign(std::max<std::size_t>(32, key_index_.size() * 2), kNone);
+    key_index_.assign(std::max<std::size_t>(4 * kScanKeys, key_index_.size() * 2), kNone);
     for (std::uint32_t i = 0; i <= added; ++i) index_key(i);
   } else {
     index_key(added);
@@ -239,9 +260,8 @@ std::uint32_t OpSet::store_value(ByteView bytes) {
   const auto at = static_cast<std::uint32_t>(values_.size());
   if (bytes.size() == 1) {
     values_.push_back(bytes[0]);
-  } else if (std::less_equal<>()(values_.data(), bytes.data()) &&
-      std::less<>()(bytes.data(), values_.data() + values_.size())) {
-    const Bytes copy(bytes.begin(), bytes.end());  // the value is part of values_ itself
+  } else if (inside(bytes, values_)) {
+    const Bytes copy(bytes.begin(), bytes.end());
     put_bytes(values_, copy);
   } else {
     put_bytes(values_, bytes);

@@ -80,6 +80,9 @@ class OpSet final : private Sequence::Owner {
 
   // --- building ---
 
+  // Room for the rows of these columns if they are few.
+  void reserve(const OpColumnSet& columns);
+
   // One operation or run of another replica, its ids in terms of the actor table.
   Status apply(const OpView& op, OpId id);
   // All operations of a change. `actors` maps the change's numbering to the table.
@@ -143,6 +146,8 @@ class OpSet final : private Sequence::Owner {
   OpView view_deletion(std::uint32_t slot) const;
   OpView view_deleting(std::uint32_t object, OpId elem, std::int8_t step,
                        std::uint32_t count) const;
+  // Whether the bytes are part of what grows when operations are added.
+  bool holds(ByteView bytes) const;
   std::uint32_t value_end() const { return static_cast<std::uint32_t>(values_.size()); }
   std::size_t memory_bytes() const;
 

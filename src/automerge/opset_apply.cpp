@@ -123,6 +123,7 @@ Status OpSet::apply(const OpView& op, OpId id) {
 }
 
 Status OpSet::apply_change(const ChangeView& change, std::span<const std::uint32_t> actors) {
+  if (rows_.empty()) reserve(change.columns);
   auto reader = change.ops();
   const auto local = [&actors](OpId id) {
     return id.none() ? id : OpId(id.counter(), actors[id.actor()]);
@@ -270,6 +271,18 @@ class OpSet::Loader {
   OpId last_;                   // the newest element
   std::vector<Ancestor> path_;  // from the head to it
 };
+
+// Growing would leave slack, which in small documents is most of the memory.
+void OpSet::reserve(const OpColumnSet& columns) {
+  constexpr std::uint64_t kSmall = 256;
+  const auto rows = count_rows(columns.bytes[kColAction], kSmall);
+  if (rows > kSmall) return;
+  rows_.reserve(static_cast<std::size_t>(rows));
+  slots_.reserve(static_cast<std::size_t>(rows));
+  key_end_.reserve(static_cast<std::size_t>(rows));
+  values_.reserve(columns.bytes[kColValue].size());
+  key_text_.reserve(columns.bytes[kColKey].size());
+}
 
 Status OpSet::load(OpReader& reader, std::span<const std::uint32_t> actors, std::uint64_t limit) {
   Loader loader(*this, actors);

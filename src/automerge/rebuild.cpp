@@ -201,7 +201,7 @@ Status Rebuilder::dep_hashes(std::uint32_t change, std::vector<ChangeHash>& out)
 }
 
 Status Rebuilder::write(bool known, RebuiltChanges* keep) {
-  std::vector<OpView> views;
+  thread_local std::vector<OpView> views;
   std::deque<OpId> targets;  // that views of deletions point to
   std::vector<ChangeHash> deps;
   Bytes scratch;

@@ -189,7 +189,7 @@ Document::Impl* Transaction::impl() const {
 Status Transaction::put(ObjectId object, std::string_view key, const Scalar& value) {
   return with_editor(impl(), [&](Editor& edit) -> Status {
     PEAT_TRY_VOID(check_text(key, "a key"));
-    PEAT_TRY(const auto encoded, encode(value));
+    PEAT_TRY(const auto encoded, edit.encode(value));
     PEAT_TRY(const auto map, edit.map(object));
     return edit.set(impl()->ops->map_slot(map, key), encoded);
   });
@@ -197,7 +197,7 @@ Status Transaction::put(ObjectId object, std::string_view key, const Scalar& val
 
 Status Transaction::put(ObjectId object, std::size_t index, const Scalar& value) {
   return with_editor(impl(), [&](Editor& edit) -> Status {
-    PEAT_TRY(const auto encoded, encode(value));
+    PEAT_TRY(const auto encoded, edit.encode(value));
     PEAT_TRY(const auto sequence, edit.sequence(object));
     PEAT_TRY(const auto slot, edit.element(sequence, index));
     return edit.set(slot, encoded);
@@ -222,7 +222,7 @@ Result<ObjectId> Transaction::put_object(ObjectId object, std::size_t index, Obj
 
 Status Transaction::insert(ObjectId list, std::size_t index, const Scalar& value) {
   return with_editor(impl(), [&](Editor& edit) -> Status {
-    PEAT_TRY(const auto encoded, encode(value));
+    PEAT_TRY(const auto encoded, edit.encode(value));
     PEAT_TRY(const auto sequence, edit.sequence(list));
     Editor::Spot spot;
     PEAT_TRY_VOID(edit.find_spot(sequence, index, spot));
@@ -289,7 +289,7 @@ Status Transaction::splice(ObjectId list, std::size_t index, std::ptrdiff_t eras
     std::vector<Encoded> values;
     values.reserve(insert.size());
     for (const auto& value : insert) {
-      PEAT_TRY(auto encoded, encode(value));
+      PEAT_TRY(auto encoded, edit.encode(value));
       values.push_back(std::move(encoded));
     }
     PEAT_TRY(const auto sequence, edit.sequence(list));
