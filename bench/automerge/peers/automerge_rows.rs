@@ -1,7 +1,7 @@
 //! The rows on an Automerge crate; built once for each generation.
 
 use automerge::sync::{self, SyncDoc};
-use automerge::transaction::Transactable;
+use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, Automerge, ObjId, ObjType, ReadDoc, Value, ROOT};
 use measure::*;
 
@@ -242,6 +242,9 @@ fn diverged_texts() {
     diverged((a, b));
 }
 
+/// Behind every time in the files, some of which are in milliseconds.
+const LATE: i64 = 4_000_000_000_000;
+
 /// Loads a real file, inserts a character in the middle of the first text of the root, sets a key,
 /// saves.
 fn real_file(file: &str) {
@@ -258,7 +261,7 @@ fn real_file(file: &str) {
             tx.splice_text(&text, middle, 0, "x").unwrap();
         }
         tx.put(ROOT, "edited", true).unwrap();
-        tx.commit();
+        tx.commit_with(CommitOptions::default().with_time(LATE));
         let saved = doc.save();
         (doc.get_heads(), saved)
     };
