@@ -22,12 +22,13 @@ namespace peat::security {
 class AttemptLimiter {
  public:
   static constexpr std::size_t kSubjects = 4096;
+  static constexpr Duration kMinute = std::chrono::minutes(1);
 
   explicit AttemptLimiter(std::uint64_t burst) : burst_(std::max<std::uint64_t>(burst, 1)) {}
 
   // Takes one attempt; false: none is left.
   bool admit(std::string_view subject, Instant now) {
-    const Duration price = std::chrono::minutes(1) / static_cast<std::int64_t>(burst_);
+    const Duration price = kMinute / static_cast<std::int64_t>(burst_);
     const Duration most = price * static_cast<std::int64_t>(burst_);
     auto found = free_at_.find(subject);
     if (found == free_at_.end()) {
@@ -41,6 +42,14 @@ class AttemptLimiter {
     if (admitted) found->second = from + price;
     order_.emplace(found->second, found->first);
     return admitted;
+  }
+
+  // Whether none is left; takes none.
+  bool exhausted(std::string_view subject, Instant now) const {
+    const auto found = free_at_.find(subject);
+    const Duration price = kMinute / static_cast<std::int64_t>(burst_);
+    const Duration most = price * static_cast<std::int64_t>(burst_);
+    return found != free_at_.end() && found->second + price > now + most;
   }
 
   std::size_t subjects() const { return free_at_.size(); }

@@ -171,7 +171,9 @@ void FormationAcceptor::read_response(Instant now) {
   }
   const auto response = reader.take(length, "response");
   if (!response) return;
-  if (ends_.key.verify(nonce_, response->first(kResponseBytes))) {
+  const auto proof = response->first(kResponseBytes);
+  if (ends_.key.verify(nonce_, proof) ||
+      (ends_.other != nullptr && ends_.other->verify(nonce_, proof))) {
     outputs_.push_back(HandshakeWrite{{kAccepted}, true});
     accept({variant_, true, {}});
     return;
@@ -295,14 +297,19 @@ void FormationDialler::on_challenge(ByteView challenge) {
   }
   Nonce nonce;
   std::copy_n(challenge.begin() + static_cast<std::ptrdiff_t>(prefix), kNonceBytes, nonce.begin());
-  bound_ = ends_.key.nonce_is_bound(nonce, ends_.peer, ends_.local);
+  const auto* key = &ends_.key;
+  bound_ = key->nonce_is_bound(nonce, ends_.peer, ends_.local);
+  if (!bound_ && ends_.other != nullptr) {
+    bound_ = ends_.other->nonce_is_bound(nonce, ends_.peer, ends_.local);
+    if (bound_) key = ends_.other;
+  }
   if (!bound_ && options_.require_bound) {
     fail(Code::authentication_failed,
          "the formation secret or id differs, or somebody sits between: the acceptor's challenge "
          "is not bound to this connection");
     return;
   }
-  outputs_.push_back(HandshakeWrite{envelope(variant_, ends_.key.respond(nonce)), true});
+  outputs_.push_back(HandshakeWrite{envelope(variant_, key->respond(nonce)), true});
   state_ = State::verdict;
 }
 

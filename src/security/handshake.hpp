@@ -91,11 +91,16 @@ struct HandshakeFailed {
 using HandshakeOutput =
     std::variant<HandshakeOpen, HandshakeWrite, HandshakeAccepted, HandshakeFailed>;
 
-// The ends of a connection, as TLS has proved them. `key` must outlive the machine.
+// The ends of a connection, as TLS has proved them. The keys must outlive the machine.
+//
+// While a secret is changed a node holds two, under one formation id (D-31): it challenges with
+// `key` and takes proofs made with either. A dialler finds out by the bound nonce which of the two
+// the acceptor challenged with; to an unbound one it answers with `key`.
 struct HandshakeEnds {
   const FormationKey& key;
   EndpointId local;
   EndpointId peer;
+  const FormationKey* other = nullptr;
 };
 
 struct AcceptorOptions {
