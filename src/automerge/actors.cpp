@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "automerge/guarded.hpp"
+
 namespace peat::automerge {
 
 int compare_bytes(ByteView a, ByteView b) {
@@ -34,6 +36,11 @@ std::uint32_t ActorTable::add(ByteView actor) {
   const auto at = lower_bound(actor);
   if (at != order_.size() && compare_bytes(bytes(order_[at]), actor) == 0) return order_[at];
   const auto index = size();
+  grow(begin_, 1);
+  grow(arena_, actor.size());
+  grow(order_, 1);
+  grow(rank_, 1);
+  // From here on nothing throws.
   begin_.push_back(static_cast<std::uint32_t>(arena_.size()));
   arena_.insert(arena_.end(), actor.begin(), actor.end());
   order_.insert(order_.begin() + static_cast<std::ptrdiff_t>(at), index);

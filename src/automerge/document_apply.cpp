@@ -337,6 +337,16 @@ Result<std::vector<ChangeView>> Document::Impl::queued_views() const {
   return views;
 }
 
+// Without an op set, materialise makes one and says what is wrong with it.
+void Document::Impl::apply_operations(const ChangeView& change,
+                                      std::span<const std::uint32_t> local) noexcept {
+  try {
+    if (ops && !ops->apply_change(change, local)) ops.reset();
+  } catch (...) {
+    ops.reset();
+  }
+}
+
 Result<ApplyReport> Document::Impl::apply(Incoming& incoming) {
   PEAT_TRY_VOID(ensure_hashes());
   if (pending) {
@@ -370,21 +380,29 @@ Result<ApplyReport> Document::Impl::apply(Incoming& incoming) {
   PEAT_TRY_VOID(check_queue(waiting));
 
   // From here on nothing is refused.
+  const auto admitted = admission.admitted();
+  std::vector<std::vector<std::uint32_t>> local;
   std::size_t bytes = 0;
-  for (const auto& admitted : admission.admitted()) {
-    bytes += candidates[admitted.candidate].chunk.size();
+  std::size_t deps = 0;
+  std::size_t text = 0;
+  for (const auto& entry : admitted) {
+    const auto& change = candidates[entry.candidate];
+    local.push_back(local_actors(change));
+    bytes += change.chunk.size();
+    deps += entry.deps.size();
+    text += change.message.size() + change.extra.size();
   }
-  if (tail.capacity() < tail.size() + bytes) {
-    tail.reserve(tail.size() + std::max(bytes, tail.size() / 2));
-  }
-  for (const auto& admitted : admission.admitted()) {
-    const auto& change = candidates[admitted.candidate];
-    const auto local = local_actors(change);
+  grow(tail, bytes);
+  grow(tail_begin, admitted.size());
+  graph.make_room(admitted.size(), deps, text, actors.size());
+  // From here on nothing needs memory but the op set, which can be made again.
+  for (std::size_t i = 0; i < admitted.size(); ++i) {
+    const auto& change = candidates[admitted[i].candidate];
     append_to_tail(change.chunk);
-    graph.add(graph_row(change, local[0]), admitted.deps, change.message, change.extra);
-    if (ops && !ops->apply_change(change, local)) ops.reset();  // materialise says what is wrong
+    graph.add(graph_row(change, local[i][0]), admitted[i].deps, change.message, change.extra);
+    apply_operations(change, local[i]);
   }
-  report.applied = admission.admitted().size();
+  report.applied = admitted.size();
   if (report.applied != 0) invalid.reset();
   queue = std::move(waiting);
   return report;

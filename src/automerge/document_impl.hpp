@@ -47,6 +47,7 @@ struct Pending {
   std::uint32_t actor = kNone;  // known from the first edit on
   std::uint32_t start_op = 0;
   std::uint32_t count = 0;  // operations
+  bool broken = false;      // an edit ran out of memory half-way: only a rollback helps
   std::vector<PendingOp> ops;
   std::vector<OpId> preds;
   // The gap behind the last edit if that was typing: the next usually goes on there.
@@ -119,6 +120,7 @@ struct Document::Impl {
   Status collect_change(Chunk chunk, const LoadLimits& limits, Incoming& incoming);
   Status collect_bundle(const Chunk& chunk, const LoadLimits& limits, Incoming& incoming);
   Result<std::vector<ChangeView>> queued_views() const;
+  void apply_operations(const ChangeView& change, std::span<const std::uint32_t> local) noexcept;
   Result<ApplyReport> apply(Incoming& incoming);
 
   std::vector<std::uint32_t> local_actors(const ChangeView& change);

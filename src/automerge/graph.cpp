@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "automerge/guarded.hpp"
 #include "automerge/leb.hpp"
 
 namespace peat::automerge {
@@ -11,11 +12,6 @@ namespace peat::automerge {
 namespace {
 
 constexpr std::size_t kScanRows = 16;  // below, a scan is as fast as an index and needs no memory
-
-template <class T>
-void make_room(std::vector<T>& v, std::size_t more) {
-  if (v.capacity() - v.size() < more) v.reserve(std::max(v.size() + more, 2 * v.size()));
-}
 
 std::size_t home(const ChangeHash& hash, std::size_t mask) {
   return std::hash<ChangeHash>()(hash) & mask;
@@ -84,15 +80,20 @@ void ChangeGraph::append(GraphRow row, std::span<const std::uint32_t> deps,
   rows_.push_back(row);
 }
 
+void ChangeGraph::make_room(std::size_t rows, std::size_t deps, std::size_t text,
+                            std::size_t actors) {
+  grow(rows_, rows);
+  grow(deps_, deps);
+  grow(text_, text);
+  grow(heads_, rows);
+  grow(head_rows_, rows);
+  if (actors > last_.size()) last_.resize(actors, kNone);
+}
+
 void ChangeGraph::add(GraphRow row, std::span<const std::uint32_t> deps, std::string_view message,
                       ByteView extra) {
   const auto i = static_cast<std::uint32_t>(rows_.size());
-  make_room(rows_, 1);
-  make_room(deps_, deps.size());
-  make_room(text_, message.size() + extra.size());
-  make_room(heads_, 1);
-  make_room(head_rows_, 1);
-  if (row.actor >= last_.size()) last_.resize(row.actor + 1, kNone);
+  make_room(1, deps.size(), message.size() + extra.size(), row.actor + 1);
   // From here on nothing throws.
   append(row, deps, message, extra);
   for (const auto dep : deps) {

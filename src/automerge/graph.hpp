@@ -74,6 +74,9 @@ class ChangeGraph {
   // Which rows are in `from` or ancestors of it.
   std::vector<bool> closure(std::span<const std::uint32_t> from) const;
   void reserve(std::size_t rows) { rows_.reserve(rows); }
+  // Memory for so many more rows, dependencies and bytes of text, and for rows of any of so many
+  // actors: adding them then throws nothing.
+  void make_room(std::size_t rows, std::size_t deps, std::size_t text, std::size_t actors);
   void shrink();
   std::size_t memory_bytes() const;
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <new>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -238,22 +239,9 @@ Result<std::optional<Bytes>> generate(const Document& document, SyncState& state
   return bytes;
 }
 
-Result<ReceiveReport> receive(Document& document, SyncState& state, ByteView input,
-                              const LoadLimits& limits) {
-  PEAT_TRY(auto message, SyncMessage::decode(input, limits));
-  PEAT_TRY_VOID(SyncAccess::open(document));
-  ReceiveReport report;
-  const Heads before = document.heads();
-  if (!message.changes.empty()) {
-    Bytes joined = std::move(message.changes.front());
-    for (std::size_t i = 1; i < message.changes.size(); ++i) {
-      joined.insert(joined.end(), message.changes[i].begin(), message.changes[i].end());
-    }
-    PEAT_TRY(report.applied, document.load_incremental(joined, limits));
-  }
-  report.heads_changed = document.heads() != before;
-  report.peer_was_reset = says_reset(message, state);
-
+// What a message whose changes have been applied says of the peer.
+void settle(const Document& document, const Heads& before, SyncMessage message,
+            const ReceiveReport& report, SyncState& state) {
   state.in_flight = false;
   note_flags(message, state);
   if (!message.changes.empty()) {
@@ -270,6 +258,32 @@ Result<ReceiveReport> receive(Document& document, SyncState& state, ByteView inp
   state.their_heads = std::move(message.heads);
   state.their_need = std::move(message.need);
   state.their_have = std::move(message.have);
+}
+
+Result<ReceiveReport> receive(Document& document, SyncState& state, ByteView input,
+                              const LoadLimits& limits) {
+  PEAT_TRY(auto message, SyncMessage::decode(input, limits));
+  PEAT_TRY_VOID(SyncAccess::open(document));
+  ReceiveReport report;
+  const Heads before = document.heads();
+  auto next = state;
+  if (!message.changes.empty()) {
+    Bytes joined = std::move(message.changes.front());
+    for (std::size_t i = 1; i < message.changes.size(); ++i) {
+      joined.insert(joined.end(), message.changes[i].begin(), message.changes[i].end());
+    }
+    PEAT_TRY(report.applied, document.load_incremental(joined, limits));
+  }
+  report.heads_changed = document.heads() != before;
+  report.peer_was_reset = says_reset(message, state);
+  try {
+    settle(document, before, std::move(message), report, next);
+    state = std::move(next);
+  } catch (const std::bad_alloc&) {
+    if (report.applied.applied + report.applied.queued == 0) throw;
+    // The changes are in and stay; of the peer we know what we knew, as if it had said no more.
+    state.in_flight = false;
+  }
   return report;
 }
 

@@ -22,10 +22,16 @@ void give_back(std::unique_ptr<Pending> pending) {
   if (pending->ops.capacity() > kMostKept || pending->preds.capacity() > kMostKept) return;
   pending->actor = kNone;
   pending->count = 0;
+  pending->broken = false;
   pending->typed.object = kNone;
   pending->ops.clear();
   pending->preds.clear();
   spare_pending = std::move(pending);
+}
+
+std::unexpected<Error> broken() {
+  return fail(Code::out_of_memory,
+              "an edit of this transaction ran out of memory half-way: roll it back");
 }
 
 }  // namespace
@@ -61,7 +67,7 @@ void Transaction::rollback() {
   if (document_ == nullptr) return;
   auto& impl = *document_->impl_;
   // Chunks hold every committed change, so the op set is simply made again when it is needed.
-  if (!impl.pending->ops.empty()) impl.ops.reset();
+  if (!impl.pending->ops.empty() || impl.pending->broken) impl.ops.reset();
   give_back(std::move(impl.pending));
   document_ = nullptr;
 }
@@ -73,6 +79,7 @@ Result<std::optional<ChangeHash>> Transaction::commit(const CommitOptions& optio
     }
     PEAT_TRY_VOID(check_text(options.message, "a commit message"));
     auto& impl = *document_->impl_;
+    if (impl.pending->broken) return broken();
     if (impl.pending->ops.empty() && !options.allow_empty) {
       rollback();
       return std::optional<ChangeHash>();
@@ -174,10 +181,13 @@ Result<SpliceRange> splice_range(std::size_t index, std::ptrdiff_t erase) {
 template <class Body>
 auto with_editor(Document::Impl* impl, Body body) -> decltype(body(std::declval<Editor&>())) {
   if (impl == nullptr) return fail(Code::invalid_argument, "this transaction has ended already");
-  return guarded([&] {
+  auto result = guarded([&]() -> decltype(body(std::declval<Editor&>())) {
+    if (impl->pending->broken) return broken();
     Editor editor(*impl);
     return body(editor);
   });
+  if (!result && result.error().code == Code::out_of_memory) impl->pending->broken = true;
+  return result;
 }
 
 }  // namespace

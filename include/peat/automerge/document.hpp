@@ -161,11 +161,6 @@ class PEAT_API Document {
   // Brings every change that `other` has and this lacks.
   Result<ApplyReport> merge(const Document& other);
   Result<Document> fork(std::optional<ActorId> actor = {}) const;
-  // A new document whose one change (the actor's first, without dependencies) makes all that this
-  // one shows: winners only, types kept, marks and blocks of texts not. Its operations are numbered
-  // above every one of this document, so that merged into a copy of it the change wins every key
-  // that it holds. Materialises. Code::limit_exceeded when numbers would run out.
-  Result<Document> snapshot(ActorId actor, const CommitOptions& options = {}) const;
 
   // --- reading (materialises) ---------------------------------------------------------------
 
@@ -235,6 +230,9 @@ class PEAT_API Document {
 };
 
 // A set of edits that becomes one change. Destroyed without commit it rolls back.
+//
+// An edit that is an error changes nothing, but for Code::out_of_memory: after that the transaction
+// can only be rolled back.
 //
 // Which operations an edit makes decides the hash, and follows the Rust implementation:
 // a put equal to the current value makes none; inserts come before the deletes of one splice.
