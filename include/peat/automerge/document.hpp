@@ -161,6 +161,11 @@ class PEAT_API Document {
   // Brings every change that `other` has and this lacks.
   Result<ApplyReport> merge(const Document& other);
   Result<Document> fork(std::optional<ActorId> actor = {}) const;
+  // A new document whose one change (the actor's first, without dependencies) makes all that this
+  // one shows: winners only, types kept, marks and blocks of texts not. Its operations are numbered
+  // above every one of this document, so that merged into a copy of it the change wins every key
+  // that it holds. Materialises. Code::limit_exceeded when numbers would run out.
+  Result<Document> snapshot(ActorId actor, const CommitOptions& options = {}) const;
 
   // --- reading (materialises) ---------------------------------------------------------------
 
