@@ -266,18 +266,29 @@ Status Document::Impl::collect_document(const Chunk& chunk, const LoadLimits& li
   LoadOptions options;
   options.limits = limits;
   options.limits.ops -= incoming.ops;
+  options.verify = Verify::lazy;
   Impl other(actor);
   PEAT_TRY_VOID(other.load_document(chunk, options));
-  for (std::size_t i = 0; i < other.graph.size(); ++i) incoming.ops += other.graph.row(i).op_count;
   const bool known = std::ranges::all_of(
       other.graph.heads(), [this](const auto& head) { return graph.find(head).has_value(); });
-  for (std::size_t row = 0; row < other.graph.size() && !known; ++row) {
-    PEAT_TRY(const auto bytes, other.chunk_of(row));
-    const auto& kept = incoming.owned.emplace_back(bytes.begin(), bytes.end());
-    PEAT_TRY(const auto rebuilt_chunk, read_chunk(kept, 0));
-    PEAT_TRY(auto change, parse_change_body(rebuilt_chunk, other.graph.row(row).hash, limits));
+  if (known) {
+    incoming.known += other.graph.size();
+    return {};
+  }
+  PEAT_TRY_VOID(other.ensure_hashes());
+  for (std::size_t i = 0; i < other.graph.size(); ++i) {
+    const auto& row = other.graph.row(i);
+    incoming.ops += row.op_count;
+    if (graph.find(row.hash)) {
+      ++incoming.known;
+      continue;
+    }
+    PEAT_TRY(const auto bytes, other.chunk_of(i));
+    PEAT_TRY(const auto rebuilt_chunk, read_chunk(bytes, 0));
+    PEAT_TRY(auto change, parse_change_body(rebuilt_chunk, row.hash, limits));
     incoming.changes.push_back(std::move(change));
   }
+  incoming.rebuilt.push_back(std::move(other.rebuilt));
   return {};
 }
 
@@ -287,8 +298,6 @@ Status Document::Impl::load_document(const Chunk& chunk, const LoadOptions& opti
   auto set = std::make_unique<OpSet>(actors);
   PEAT_TRY(auto document, read_document(chunk, options.limits, actors, graph, *set));
   const auto count = static_cast<std::uint32_t>(graph.size());
-  Rebuilder rebuilder(*set, actors, graph, count);
-  PEAT_TRY_VOID(rebuilder.assign());
   ops = std::move(set);
   base_count = count;
   base.assign(chunk.bytes.begin(), chunk.bytes.end());
@@ -300,6 +309,8 @@ Status Document::Impl::load_document(const Chunk& chunk, const LoadOptions& opti
   graph.set_heads(std::move(document.heads));
   if (options.verify == Verify::lazy) return {};
 
+  Rebuilder rebuilder(*ops, actors, graph, count);
+  PEAT_TRY_VOID(rebuilder.assign());
   const bool small = count <= kChunkFormChanges;
   if (small) {
     rebuilt = std::make_unique<RebuiltChanges>();
@@ -353,6 +364,7 @@ Result<ApplyReport> Document::Impl::apply(Incoming& incoming) {
     return fail(Code::invalid_argument, "changes cannot be applied while a transaction is open");
   }
   ApplyReport report;
+  report.known = incoming.known;
   std::unordered_set<ChangeHash> seen;
   for (const auto& queued : queue) seen.insert(queued.hash);
   std::vector<const ChangeView*> fresh;
