@@ -66,6 +66,7 @@ class ChangeTable {
  public:
   ChangeTable(const ChangeColumnSet& c, std::span<const std::uint32_t> actors)
       : actors_(actors),
+        actor_column_(c.bytes[kActor]),
         actor_(c.bytes[kActor], c.offset[kActor]),
         dep_count_(c.bytes[kDepCount], c.offset[kDepCount]),
         extra_meta_(c.bytes[kExtraMeta], c.offset[kExtraMeta]),
@@ -77,6 +78,9 @@ class ChangeTable {
         extra_(c.bytes[kExtra], c.offset[kExtra]) {}
 
   Status read(const LoadLimits& limits, ChangeGraph& graph) {
+    constexpr std::uint64_t kMostReserved = std::uint64_t{1} << 20;
+    graph.reserve(static_cast<std::size_t>(
+        std::min(count_rows(actor_column_, kMostReserved), kMostReserved)));
     std::uint64_t all_deps = 0;
     while (!actor_.done()) {
       const auto i = static_cast<std::uint32_t>(graph.size());
@@ -152,6 +156,7 @@ class ChangeTable {
   }
 
   std::span<const std::uint32_t> actors_;
+  ByteView actor_column_;
   RleDecoder<UlebValue> actor_, dep_count_, extra_meta_;
   DeltaDecoder seq_, max_op_, time_, dep_;
   RleDecoder<TextValue> message_;

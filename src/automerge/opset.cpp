@@ -28,6 +28,10 @@ ObjectType type_of(Action action) {
   }
 }
 
+std::uint32_t hash_of(std::string_view key) {
+  return static_cast<std::uint32_t>(std::hash<std::string_view>()(key));
+}
+
 bool inside(ByteView part, const Bytes& whole) {
   return std::less_equal<>()(whole.data(), part.data()) &&
          std::less<>()(part.data(), whole.data() + whole.size());
@@ -138,43 +142,58 @@ std::uint32_t OpSet::find_key(std::string_view key) const {
     }
     return kNone;
   }
+  const auto hash = hash_of(key);
   const auto mask = key_index_.size() - 1;
-  for (auto at = std::hash<std::string_view>()(key) & mask;; at = (at + 1) & mask) {
-    if (key_index_[at] == kNone || key_text(key_index_[at]) == key) return key_index_[at];
+  for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
+    const auto& cell = key_index_[at];
+    if (cell.key == kNone || (cell.hash == hash && key_text(cell.key) == key)) return cell.key;
   }
 }
 
-void OpSet::index_key(std::uint32_t key) {
+void OpSet::index_key(KeyCell cell) {
   const auto mask = key_index_.size() - 1;
-  auto at = std::hash<std::string_view>()(key_text(key)) & mask;
-  while (key_index_[at] != kNone) at = (at + 1) & mask;
-  key_index_[at] = key;
+  auto at = cell.hash & mask;
+  while (key_index_[at].key != kNone) at = (at + 1) & mask;
+  key_index_[at] = cell;
 }
 
 std::uint32_t OpSet::intern(std::string_view key) {
   const auto found = find_key(key);
-  if (found != kNone) return found;
-  const std::string copy(key);  // it may be part of key_text_
-  put_bytes(key_text_, as_bytes(copy));
+  return found != kNone ? found : add_key(key);
+}
+
+std::uint32_t OpSet::add_key(std::string_view key) {
+  if (inside(as_bytes(key), key_text_)) {
+    const std::string copy(key);
+    return add_key(copy);
+  }
+  put_bytes(key_text_, as_bytes(key));
   key_end_.push_back(static_cast<std::uint32_t>(key_text_.size()));
   const auto added = static_cast<std::uint32_t>(key_end_.size() - 1);
   if (key_end_.size() <= kScanKeys) return added;
   if (key_index_.size() < key_end_.size() * 2) {
-    key_index_.assign(std::max<std::size_t>(4 * kScanKeys, key_index_.size() * 2), kNone);
-    for (std::uint32_t i = 0; i <= added; ++i) index_key(i);
-  } else {
-    index_key(added);
+    std::vector<KeyCell> old(std::max<std::size_t>(4 * kScanKeys, key_index_.size() * 2));
+    old.swap(key_index_);
+    if (old.empty()) {
+      for (std::uint32_t i = 0; i < added; ++i) index_key({hash_of(key_text(i)), i});
+    }
+    for (const auto& cell : old) {
+      if (cell.key != kNone) index_key(cell);
+    }
   }
+  index_key({hash_of(key_text(added)), added});
   return added;
 }
 
 std::uint32_t OpSet::find_slot(std::uint32_t object, std::string_view key) const {
   const auto id = find_key(key);
-  if (id == kNone) return kNone;
-  const auto& map = objects_[object];
-  if (map.entries.size() > kScanEntries) return map.index.find(id);
+  return id == kNone ? kNone : slot_of_key(objects_[object], id);
+}
+
+std::uint32_t OpSet::slot_of_key(const Object& map, std::uint32_t key) const {
+  if (map.entries.size() > kScanEntries) return map.index.find(key);
   for (const auto& entry : map.entries) {
-    if (entry.key == id) return entry.slot;
+    if (entry.key == key) return entry.slot;
   }
   return kNone;
 }
@@ -187,9 +206,12 @@ std::uint32_t OpSet::new_slot(std::uint32_t object) {
 }
 
 std::uint32_t OpSet::map_slot(std::uint32_t object, std::string_view key) {
-  const auto found = find_slot(object, key);
-  if (found != kNone) return found;
-  const auto id = intern(key);
+  auto id = find_key(key);
+  if (id == kNone) {
+    id = add_key(key);
+  } else if (const auto found = slot_of_key(objects_[object], id); found != kNone) {
+    return found;
+  }
   const auto added = new_slot(object);
   slots_[added].place = id;
   auto& map = objects_[object];
@@ -563,8 +585,9 @@ std::size_t OpSet::memory_bytes() const {
   std::size_t bytes = sizeof(OpSet) + rows_.capacity() * sizeof(OpRow) +
                       slots_.capacity() * sizeof(Slot) + objects_.capacity() * sizeof(Object) +
                       successors_.capacity() * sizeof(Successor) + values_.capacity() +
-                      key_text_.capacity() + 4 * (key_end_.capacity() + key_index_.capacity()) +
-                      object_index_.memory_bytes() + (ids_ ? ids_->memory_bytes() : 0);
+                      key_text_.capacity() + 4 * key_end_.capacity() +
+                      sizeof(KeyCell) * key_index_.capacity() + object_index_.memory_bytes() +
+                      (ids_ ? ids_->memory_bytes() : 0);
   for (const auto& object : objects_) {
     bytes += object.entries.capacity() * sizeof(Object::Entry) + object.index.memory_bytes();
     if (object.sequence) bytes += sizeof(Sequence) + object.sequence->memory_bytes();

@@ -166,7 +166,13 @@ class OpSet final : private Sequence::Owner {
   std::uint32_t add_object(OpId id, Action action, std::uint32_t slot);
   std::uint32_t intern(std::string_view key);
   std::uint32_t find_key(std::string_view key) const;
-  void index_key(std::uint32_t key);
+  std::uint32_t add_key(std::string_view key);
+  struct KeyCell {
+    std::uint32_t hash = 0;
+    std::uint32_t key = kNone;
+  };
+  void index_key(KeyCell cell);
+  std::uint32_t slot_of_key(const Object& map, std::uint32_t key) const;
   std::uint32_t store_value(ByteView bytes);
   std::uint32_t store_row(std::uint32_t slot, const OpView& op, OpId id);
   void store_successor(std::uint32_t row, OpId id);
@@ -196,7 +202,7 @@ class OpSet final : private Sequence::Owner {
   Bytes values_;
   Bytes key_text_;
   std::vector<std::uint32_t> key_end_;
-  std::vector<std::uint32_t> key_index_;  // open addressing
+  std::vector<KeyCell> key_index_;  // open addressing
   std::vector<OpId> link_scratch_;
 };
 

@@ -228,6 +228,8 @@ Result<std::optional<Bytes>> generate(const Document& document, SyncState& state
     if (std::ranges::includes(theirs, message.need)) {
       message.have.push_back(
           {state.shared_heads, build_bloom(document.hashes_since(state.shared_heads))});
+      // The filter says it already; only where it erred must the peer be told by name.
+      if (!state.have_responded) message.need.clear();
     }
     PEAT_TRY_VOID(add_changes(document, state, hashes, message));
   }

@@ -9,6 +9,8 @@
 // accept. State machine and wire form: those of the Rust implementation, except that
 //   - of the missing changes and the whole document the smaller one goes out, where Rust sends the
 //     whole document once a third of it is missing;
+//   - a first message names no hash that its own filter shows to be missing: the peer sends it
+//     anyway, and is asked by name only when its reading of the filter erred;
 //   - "I lost history" is said once and not at every call, so that a caller may generate until
 //     there is nothing to say;
 //   - a peer that lost history is noticed however it shows, and is sent again what it lost;
