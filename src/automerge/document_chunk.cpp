@@ -78,7 +78,7 @@ class ChangeTable {
         extra_(c.bytes[kExtra], c.offset[kExtra]) {}
 
   Status read(const LoadLimits& limits, ChangeGraph& graph) {
-    constexpr std::uint64_t kMostReserved = std::uint64_t{1} << 20;
+    constexpr std::uint64_t kMostReserved = std::uint64_t{1} << 18;
     graph.reserve(static_cast<std::size_t>(
         std::min(count_rows(actor_column_, kMostReserved), kMostReserved)));
     std::uint64_t all_deps = 0;
