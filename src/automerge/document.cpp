@@ -15,6 +15,11 @@ LoadLimits no_limits() {
   return limits;
 }
 
+Unit unit_of(TextUnit unit) {
+  if (unit == TextUnit::utf8) return &Units::utf8;
+  return unit == TextUnit::utf16 ? &Units::utf16 : &Units::points;
+}
+
 // --- Impl -----------------------------------------------------------------------------------
 
 ByteView Document::Impl::tail_chunk(std::size_t row) const {
@@ -382,15 +387,7 @@ Result<ApplyReport> Document::merge(const Document& other) {
   return guarded([&]() -> Result<ApplyReport> {
     PEAT_TRY_VOID(impl_->ensure_hashes());
     PEAT_TRY_VOID(other.impl_->ensure_hashes());
-    Incoming incoming;
-    const auto& theirs = other.impl_->graph;
-    for (const auto row : rows_to_merge(impl_->graph, theirs)) {
-      PEAT_TRY(const auto bytes, other.impl_->chunk_of(row));
-      PEAT_TRY(const auto chunk, read_chunk(bytes, 0));
-      PEAT_TRY(auto change, parse_change_body(chunk, theirs.row(row).hash, no_limits()));
-      incoming.changes.push_back(std::move(change));
-    }
-    return impl_->apply(incoming);
+    return impl_->take(*other.impl_, rows_to_merge(impl_->graph, other.impl_->graph));
   });
 }
 
@@ -406,6 +403,16 @@ Result<Document> Document::fork(std::optional<ActorId> actor) const {
 
 Status Document::materialise() const {
   return guarded([&] { return impl_->materialise(); });
+}
+
+void Document::set_text_unit(TextUnit unit) {
+  impl_->text_unit = unit_of(unit);
+  if (impl_->pending) impl_->pending->typed.object = kNone;
+}
+
+TextUnit Document::text_unit() const {
+  if (impl_->text_unit == &Units::utf8) return TextUnit::utf8;
+  return impl_->text_unit == &Units::utf16 ? TextUnit::utf16 : TextUnit::code_point;
 }
 
 }  // namespace peat::automerge

@@ -417,6 +417,7 @@ Result<ApplyReport> Document::Impl::apply(Incoming& incoming) {
   report.applied = admitted.size();
   if (report.applied != 0) invalid.reset();
   queue = std::move(waiting);
+  notify();
   return report;
 }
 
@@ -424,6 +425,7 @@ Result<Document> Document::load(ByteView input, const LoadOptions& options) {
   return guarded([&]() -> Result<Document> {
     PEAT_TRY_VOID(check_size(input, options.limits));
     Document out(options.actor ? *options.actor : ActorId::random());
+    out.set_text_unit(options.text_unit);
     if (input.empty()) return out;
     auto& impl = *out.impl_;
     PEAT_TRY(const auto first, read_chunk(input, 0));
@@ -464,11 +466,14 @@ Result<ApplyReport> Document::load_incremental(ByteView input, const LoadLimits&
       LoadOptions options;
       options.limits = limits;
       options.actor = impl_->actor;
+      options.text_unit = text_unit();
       PEAT_TRY(const auto first, read_chunk(input, 0));
       if (first.type == ChunkType::kDocument) {
         PEAT_TRY(auto loaded, load(input, options));
         loaded.impl_->author = std::move(impl_->author);
+        loaded.impl_->observed = std::move(impl_->observed);
         impl_ = std::move(loaded.impl_);
+        impl_->notify();
         return ApplyReport{impl_->graph.size(), impl_->queue.size(), 0};
       }
     }

@@ -23,6 +23,8 @@ namespace peat::automerge {
 inline constexpr std::size_t kChunkFormChanges = 64;
 inline constexpr std::size_t kChunkFormBytes = std::size_t{64} << 10;
 
+class Clock;
+
 struct QueuedChange {
   ChangeHash hash;
   std::vector<ChangeHash> deps;
@@ -48,6 +50,7 @@ struct Pending {
   std::uint32_t start_op = 0;
   std::uint32_t count = 0;  // operations
   bool broken = false;      // an edit ran out of memory half-way: only a rollback helps
+  bool at_heads = false;    // depends on the given heads alone
   std::vector<PendingOp> ops;
   std::vector<OpId> preds;
   // The gap behind the last edit if that was typing: the next usually goes on there.
@@ -90,6 +93,8 @@ struct Document::Impl {
   std::vector<QueuedChange> queue;
   std::unique_ptr<Pending> pending;
   Unit text_unit = &Units::points;
+  struct Observed;  // diff.cpp
+  std::shared_ptr<Observed> observed;
 
   // What indexes into an object count.
   Unit unit_of(const Object& object) const {
@@ -127,6 +132,19 @@ struct Document::Impl {
 
   std::vector<std::uint32_t> local_actors(const ChangeView& change);
 
+  // history.cpp
+  Result<std::vector<std::uint32_t>> rows_of(std::span<const ChangeHash> heads);
+  Result<Clock> clock_at(std::span<const ChangeHash> heads);
+  Result<ApplyReport> take(Impl& other, std::span<const std::uint32_t> rows);
+  ActorId actor_at(const std::vector<bool>& history) const;  // isolate.cpp
+
+  // diff.cpp
+  Status tell_observer();
+  // What was changed stays changed even if nobody can be told.
+  void notify() {
+    if (observed) static_cast<void>(guarded([this] { return tell_observer(); }));
+  }
+
   // transaction.cpp
   OpView view(const PendingOp& edit) const;
   ChangeHash commit(const CommitOptions& options);
@@ -138,5 +156,6 @@ struct Document::Impl {
 
 // For bytes that have been accepted before.
 LoadLimits no_limits();
+Unit unit_of(TextUnit unit);
 
 }  // namespace peat::automerge

@@ -180,11 +180,6 @@ Result<ObjectType> Document::object_type(ObjectId id) const {
   return impl_->ops->object(index).type;
 }
 
-std::string Document::object_text(ObjectId object) const {
-  if (object.op.none()) return "_root";
-  return std::to_string(object.op.counter()) + "@" + actor_of(object.op).to_string();
-}
-
 ActorId Document::actor_of(OpId op) const {
   ActorId out;
   if (op.none() || op.actor() >= impl_->actors.size()) return out;

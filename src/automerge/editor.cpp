@@ -74,12 +74,6 @@ std::unexpected<Error> beyond(std::size_t index, std::uint64_t length) {
               "index " + std::to_string(index) + " of " + std::to_string(length) + " elements");
 }
 
-OpView deletion() {
-  OpView op;
-  op.action = Action::kDelete;
-  return op;
-}
-
 }  // namespace
 
 Status check_text(std::string_view text, std::string_view what) {
@@ -364,6 +358,12 @@ Result<OpId> Editor::next_id(std::uint32_t n) {
   }
   if (pending_.actor == kNone) pending_.actor = impl_.actors.add(impl_.actor.bytes);
   return OpId(static_cast<std::uint32_t>(counter), pending_.actor);
+}
+
+OpView Editor::deletion() {
+  OpView op;
+  op.action = Action::kDelete;
+  return op;
 }
 
 Status Editor::emit(std::uint32_t slot, const OpView& op, std::span<const std::uint32_t> replaced) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "automerge/document_impl.hpp"
 #include "peat/automerge/document.hpp"
@@ -46,6 +47,7 @@ class Editor {
   // The object of an edit, and that it is of the kind the edit is for.
   Result<std::uint32_t> map(ObjectId id) const { return object(id, true); }
   Result<std::uint32_t> sequence(ObjectId id) const { return object(id, false); }
+  Result<std::uint32_t> text(ObjectId id) const;
 
   // The slot of the element at an index.
   Result<std::uint32_t> element(std::uint32_t object, std::size_t index);
@@ -76,6 +78,15 @@ class Editor {
   Status erase_range(std::uint32_t object, std::uint64_t index, std::size_t units);
   Status erase_at(std::uint32_t object, std::size_t index);
 
+  // --- texts: marks and blocks (editor_marks.cpp) ---
+  struct MarkRange {
+    std::size_t start = 0;
+    std::size_t end = 0;
+  };
+  Status mark(std::uint32_t object, MarkRange range, std::string_view name, const Encoded& value,
+              Expand expand);
+  Status join_block(std::uint32_t object, std::size_t index);
+
  private:
   Result<std::uint32_t> object(ObjectId id, bool map) const;
 
@@ -90,6 +101,7 @@ class Editor {
   Status insert_run(std::uint32_t object, Spot& at, ByteView text, std::uint8_t width);
   Status erase_text(std::uint32_t object, Sequence::Place place, std::uint32_t n);
 
+  static OpView deletion();
   // The first of `n` new ids.
   Result<OpId> next_id(std::uint32_t n = 1);
   // An operation on a slot that replaces these rows.
@@ -103,5 +115,21 @@ class Editor {
   OpSet& ops_;
   Pending& pending_;
 };
+
+// That an edit of this transaction ran out of memory half-way.
+std::unexpected<Error> broken();
+
+// Runs `body` with an Editor of an open transaction.
+template <class Body>
+auto with_editor(Document::Impl* impl, Body body) -> decltype(body(std::declval<Editor&>())) {
+  if (impl == nullptr) return fail(Code::invalid_argument, "this transaction has ended already");
+  auto result = guarded([&]() -> decltype(body(std::declval<Editor&>())) {
+    if (impl->pending->broken) return broken();
+    Editor editor(*impl);
+    return body(editor);
+  });
+  if (!result && result.error().code == Code::out_of_memory) impl->pending->broken = true;
+  return result;
+}
 
 }  // namespace peat::automerge

@@ -37,6 +37,8 @@ bool inside(ByteView part, const Bytes& whole) {
          std::less<>()(part.data(), whole.data() + whole.size());
 }
 
+}  // namespace
+
 Units units_of_text(ByteView text) {
   Units units;
   for (const auto byte : text) {
@@ -47,8 +49,6 @@ Units units_of_text(ByteView text) {
   units.utf8 = text.size();
   return units;
 }
-
-}  // namespace
 
 OpSet::OpSet(const ActorTable& actors) : actors_(actors) {
   objects_.emplace_back();  // the root map
@@ -353,10 +353,13 @@ bool OpSet::shows(const OpRow& row) const {
 }
 
 Units OpSet::units_of_slot(std::uint32_t slot_index) const {
-  const auto& slot = slots_[slot_index];
-  if (slot.winner == kNone) return {};
-  if (objects_[slot.object].type != ObjectType::text) return {1, 1, 1};
-  const auto& row = rows_[slot.winner];
+  const auto winner = slots_[slot_index].winner;
+  return winner == kNone ? Units{} : units_of_row(winner);
+}
+
+Units OpSet::units_of_row(std::uint32_t row_index) const {
+  const auto& row = rows_[row_index];
+  if (objects_[slots_[row.slot].object].type != ObjectType::text) return {1, 1, 1};
   const bool text = row.action == Action::kSet && (row.meta & 15) == kTypeText;
   return text ? units_of_text(value_bytes(row)) : kObjectUnits;
 }

@@ -126,6 +126,7 @@ class OpSet final : private Sequence::Owner {
   ByteView text_bytes(const Run& run, std::uint32_t begin, std::uint32_t count) const;
   Scalar scalar(std::uint32_t row) const;  // counters with their increments
   Units units_of_slot(std::uint32_t slot) const override;
+  Units units_of_row(std::uint32_t row) const;  // as the winner of its slot
   // The slot's visible rows, ascending.
   std::vector<std::uint32_t> visible_rows(std::uint32_t slot) const;
   // Map entries by key, bytewise.
@@ -205,6 +206,8 @@ class OpSet final : private Sequence::Owner {
   std::vector<KeyCell> key_index_;  // open addressing
   std::vector<OpId> link_scratch_;
 };
+
+Units units_of_text(ByteView text);  // UTF-8
 
 // Whether an operation inserts one code point and nothing else: the stuff of text runs.
 inline bool is_typing(const OpView& op) {

@@ -24,17 +24,18 @@ void give_back(std::unique_ptr<Pending> pending) {
   pending->count = 0;
   pending->broken = false;
   pending->typed.object = kNone;
+  pending->at_heads = false;
   pending->ops.clear();
   pending->preds.clear();
   spare_pending = std::move(pending);
 }
 
+}  // namespace
+
 std::unexpected<Error> broken() {
   return fail(Code::out_of_memory,
               "an edit of this transaction ran out of memory half-way: roll it back");
 }
-
-}  // namespace
 
 // --- Document::begin, Transaction life cycle ------------------------------------------------
 
@@ -54,13 +55,13 @@ Result<Transaction> Document::begin() {
 
 Transaction::Transaction(Document& document) : document_(&document) {}
 Transaction::Transaction(Transaction&& other) noexcept
-    : document_(std::exchange(other.document_, nullptr)) {}
+    : document_(std::exchange(other.document_, nullptr)), past_(std::move(other.past_)) {}
 Transaction::~Transaction() { rollback(); }
 
-const Document& Transaction::document() const { return *document_; }
+const Document& Transaction::document() const { return past_ ? *past_ : *document_; }
 
 std::size_t Transaction::pending_ops() const {
-  return document_ == nullptr ? 0 : document_->impl_->pending->count;
+  return document_ == nullptr ? 0 : impl()->pending->count;
 }
 
 void Transaction::rollback() {
@@ -68,6 +69,7 @@ void Transaction::rollback() {
   auto& impl = *document_->impl_;
   // Chunks hold every committed change, so the op set is simply made again when it is needed.
   if (!impl.pending->ops.empty() || impl.pending->broken) impl.ops.reset();
+  past_.reset();
   give_back(std::move(impl.pending));
   document_ = nullptr;
 }
@@ -78,14 +80,16 @@ Result<std::optional<ChangeHash>> Transaction::commit(const CommitOptions& optio
       return fail(Code::invalid_argument, "this transaction has ended already");
     }
     PEAT_TRY_VOID(check_text(options.message, "a commit message"));
-    auto& impl = *document_->impl_;
-    if (impl.pending->broken) return broken();
-    if (impl.pending->ops.empty() && !options.allow_empty) {
+    if (impl()->pending->broken) return broken();
+    if (impl()->pending->ops.empty() && !options.allow_empty) {
       rollback();
       return std::optional<ChangeHash>();
     }
+    if (past_) return commit_past(options);
+    auto& impl = *document_->impl_;
     const auto hash = impl.commit(options);
     document_ = nullptr;
+    impl.notify();
     return std::optional<ChangeHash>(hash);
   });
 }
@@ -120,7 +124,7 @@ ChangeHash Document::Impl::commit(const CommitOptions& options) {
   deps.assign(graph.heads().begin(), graph.heads().end());
   dep_rows.assign(graph.head_rows().begin(), graph.head_rows().end());
   const auto own = graph.last_of(edits.actor);
-  if (own != kNone && std::ranges::find(dep_rows, own) == dep_rows.end()) {
+  if (own != kNone && !edits.at_heads && std::ranges::find(dep_rows, own) == dep_rows.end()) {
     const auto at = std::ranges::lower_bound(deps, graph.row(own).hash) - deps.begin();
     deps.insert(deps.begin() + at, graph.row(own).hash);
     dep_rows.insert(dep_rows.begin() + at, own);
@@ -178,22 +182,11 @@ Result<SpliceRange> splice_range(std::size_t index, std::ptrdiff_t erase) {
   return SpliceRange{index - back, back};
 }
 
-template <class Body>
-auto with_editor(Document::Impl* impl, Body body) -> decltype(body(std::declval<Editor&>())) {
-  if (impl == nullptr) return fail(Code::invalid_argument, "this transaction has ended already");
-  auto result = guarded([&]() -> decltype(body(std::declval<Editor&>())) {
-    if (impl->pending->broken) return broken();
-    Editor editor(*impl);
-    return body(editor);
-  });
-  if (!result && result.error().code == Code::out_of_memory) impl->pending->broken = true;
-  return result;
-}
-
 }  // namespace
 
 Document::Impl* Transaction::impl() const {
-  return document_ == nullptr ? nullptr : document_->impl_.get();
+  if (document_ == nullptr) return nullptr;
+  return past_ ? past_->impl_.get() : document_->impl_.get();
 }
 
 Status Transaction::put(ObjectId object, std::string_view key, const Scalar& value) {

@@ -30,7 +30,9 @@
 #include <string_view>
 #include <vector>
 
+#include "peat/automerge/patch.hpp"
 #include "peat/automerge/types.hpp"
+#include "peat/automerge/view.hpp"
 #include "peat/export.hpp"
 
 namespace peat::automerge {
@@ -58,6 +60,7 @@ struct LoadOptions {
   LoadLimits limits{};
   OnPartialLoad on_partial = OnPartialLoad::error;
   std::optional<ActorId> actor{};  // of later edits; random if absent
+  TextUnit text_unit = TextUnit::code_point;
 };
 
 struct SaveOptions {
@@ -160,12 +163,22 @@ class PEAT_API Document {
                                     const LoadLimits& limits = {});
   // Brings every change that `other` has and this lacks.
   Result<ApplyReport> merge(const Document& other);
+  // A copy that goes on under another actor (random if absent).
   Result<Document> fork(std::optional<ActorId> actor = {}) const;
   // A new document whose one change (the actor's first, without dependencies) makes all that this
   // one shows: winners only, types kept, marks and blocks of texts not. Its operations are numbered
   // above every one of this document, so that merged into a copy of it the change wins every key
   // that it holds. Materialises. Code::limit_exceeded when numbers would run out.
   Result<Document> snapshot(ActorId actor, const CommitOptions& options = {}) const;
+  // As it was at these heads, without what came later. Costs applying that history again.
+  // Code::not_found names a head that is not here.
+  Result<Document> fork_at(std::span<const ChangeHash> heads,
+                           std::optional<ActorId> actor = {}) const;
+
+  // --- views (view.hpp): reading at any heads, marks, cursors ---------------------------------
+
+  View read() const;  // of what the document holds at each call
+  Result<View> at(std::span<const ChangeHash> heads) const;
 
   // --- reading (materialises) ---------------------------------------------------------------
 
@@ -179,11 +192,29 @@ class PEAT_API Document {
   Result<std::vector<Value>> get_all(ObjectId object, std::string_view key) const;
   Result<std::vector<Value>> get_all(ObjectId object, std::size_t index) const;
   Result<std::vector<std::string_view>> keys(ObjectId object) const;  // bytewise ascending
-  Result<std::size_t> length(ObjectId object) const;  // keys, elements, or text in code points
+  Result<std::size_t> length(ObjectId object) const;  // keys, elements, or text in the text unit
   Result<std::string> text(ObjectId object) const;
   Result<ObjectType> object_type(ObjectId object) const;
-  std::string object_text(ObjectId object) const;  // "_root" or "counter@actorhex"
   ActorId actor_of(OpId op) const;
+
+  // --- ids outside this document --------------------------------------------------------------
+
+  // Text and bytes that name an object in every replica that has it, in the forms of the Rust and
+  // JavaScript implementations. Reading gives Code::malformed for other forms, Code::not_found for
+  // an object that is not here.
+  std::string object_text(ObjectId object) const;  // "_root" or "counter@actorhex"
+  Result<ObjectId> parse_object(std::string_view text) const;
+  Bytes encode_object(ObjectId object) const;
+  Result<ObjectId> decode_object(ByteView bytes) const;
+  std::string op_text(OpId op) const;  // "counter@actorhex"
+
+  // --- text unit ------------------------------------------------------------------------------
+
+  // What positions and lengths in texts count from now on, everywhere in this document: code
+  // points unless told otherwise. An edit at a position inside a character takes effect behind it.
+  // It is a setting of this object: not saved, taken over by forks. Free of cost.
+  void set_text_unit(TextUnit unit);
+  TextUnit text_unit() const;
 
   // --- JSON (json.cpp says how each type maps) ----------------------------------------------
 
@@ -221,16 +252,34 @@ class PEAT_API Document {
                                                 const CommitOptions& options,
                                                 JsonForm form = JsonForm::plain);
 
+  // --- what changed (patch.hpp) ---------------------------------------------------------------
+
+  // From one state to another, in any direction. Code::not_found names a head that is not here.
+  Result<std::vector<Patch>> diff(std::span<const ChangeHash> before,
+                                  std::span<const ChangeHash> after) const;
+  // Tells `observer` of every change from now on; an empty one ends that. Nothing is spent on
+  // patches while nobody observes. Forks are not observed. While the document cannot be
+  // materialised nothing is told.
+  Status observe(Observer observer);
+
   // --- editing --------------------------------------------------------------------------------
 
   // One at a time; the document must not be moved while it is open.
   Result<Transaction> begin();
+  // A transaction that sees and changes the document as it was at these heads, as if nobody had
+  // gone on since; its change depends on them alone. What it did merges with everything else at
+  // commit. If the own actor has gone on since, an actor derived from it makes the change (bytes 13
+  // b2 23 09, ULEB level, actor). To go on isolated, begin the next one at the hash of this one's
+  // change. Costs applying the history of these heads again; the document's own state is untouched
+  // until commit. Heads that lie below others of them are left out.
+  Result<Transaction> begin_at(std::span<const ChangeHash> heads);
 
   struct Impl;  // the library's own
 
  private:
   friend class Transaction;
   friend class SyncAccess;
+  friend struct ViewAccess;
   std::unique_ptr<Impl> impl_;
 };
 
@@ -258,12 +307,40 @@ class PEAT_API Transaction {
   // Adds to a counter; Code::missing_counter if none of the visible values is one.
   Status increment(ObjectId object, std::string_view key, std::int64_t by);
   Status increment(ObjectId object, std::size_t index, std::int64_t by);
-  // Positions and lengths in code points. A negative `erase` deletes before `index`; what would be
-  // erased beyond the end is not there to be erased, which is no error.
+  // Positions and lengths in the document's text unit. A negative `erase` deletes before `index`;
+  // what would be erased beyond the end is not there to be erased, which is no error.
   Status splice_text(ObjectId text, std::size_t index, std::ptrdiff_t erase,
                      std::string_view insert);
   Status splice(ObjectId list, std::size_t index, std::ptrdiff_t erase,
                 std::span<const Scalar> insert);
+
+  // Marks and blocks of texts (marks.hpp). The mark of an empty range covers nothing, not even what
+  // is typed there later; one that expands nowhere is no edit at all.
+  Status mark(ObjectId text, std::size_t start, std::size_t end, std::string_view name,
+              const Scalar& value, Expand expand = Expand::after);
+  // Takes the name away from a range: a mark of value null.
+  Status unmark(ObjectId text, std::size_t start, std::size_t end, std::string_view name,
+                Expand expand = Expand::after);
+  // Puts a block at an index; its keys are set like those of any map. join_block removes it:
+  // Code::wrong_type if what stands there is none.
+  Result<ObjectId> split_block(ObjectId text, std::size_t index);
+  Status join_block(ObjectId text, std::size_t index);
+
+  // --- nested values ---
+
+  // Makes a new object and all in it: breadth first, keys bytewise ascending. Of texts the
+  // characters count, not marks and blocks. Code::invalid_argument if the tree is a scalar.
+  Result<ObjectId> put_tree(ObjectId object, std::string_view key, const Tree& tree);
+  Result<ObjectId> put_tree(ObjectId object, std::size_t index, const Tree& tree);
+  Result<ObjectId> insert_tree(ObjectId list, std::size_t index, const Tree& tree);
+  // Makes an object equal to a tree of its kind: of maps first the keys that are there, then new
+  // ones, then those that go; lists element by element from the first on; texts by update_text.
+  // What is equal is left alone. Code::wrong_type for a tree of another kind.
+  Status update_object(ObjectId object, const Tree& tree);
+  // The fewest erasures and insertions of code points that make a text say this. Search is given up
+  // after 16 Mi steps (texts of 4,000 characters with nothing in common): what is left then is
+  // replaced whole.
+  Status update_text(ObjectId text, std::string_view wanted);
 
   // The document as this transaction sees it.
   const Document& document() const;
@@ -277,7 +354,11 @@ class PEAT_API Transaction {
   friend class Document;
   explicit Transaction(Document& document);
   Document::Impl* impl() const;
-  Document* document_;  // null once ended
+  template <class Make>
+  Result<ObjectId> make_tree(const Tree& tree, Make make);
+  Result<std::optional<ChangeHash>> commit_past(const CommitOptions& options);
+  Document* document_;              // null once ended
+  std::unique_ptr<Document> past_;  // of begin_at: the document as it was
 };
 
 }  // namespace peat::automerge

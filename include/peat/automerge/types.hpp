@@ -85,6 +85,30 @@ struct UnknownValue {
 using Scalar = std::variant<Null, bool, std::int64_t, std::uint64_t, double, Counter, Timestamp,
                             std::string_view, ByteView, UnknownValue>;
 
+// A Scalar that keeps its own bytes. Equal if type and value are; doubles bit by bit.
+class PEAT_API OwnedScalar {
+ public:
+  OwnedScalar() = default;  // null
+  explicit OwnedScalar(const Scalar& value);
+  Scalar view() const;  // into this object
+  bool is_null() const { return std::holds_alternative<Null>(value_); }
+  friend PEAT_API bool operator==(const OwnedScalar& a, const OwnedScalar& b);
+
+ private:
+  struct Unknown {
+    std::uint8_t type = 0;
+    Bytes bytes;
+  };
+  std::variant<Null, bool, std::int64_t, std::uint64_t, double, Counter, Timestamp, std::string,
+               Bytes, Unknown>
+      value_;
+};
+
+// What positions and lengths in texts count. An element that is no text (a block, a number) counts
+// as U+FFFC: 1, 3 or 1. Lists count elements, always. Grapheme clusters are not offered: they
+// change with the Unicode version, so two devices would count differently.
+enum class TextUnit : std::uint8_t { code_point, utf8, utf16 };
+
 struct ObjectRef {
   ObjectType type = ObjectType::map;
   ObjectId id;
