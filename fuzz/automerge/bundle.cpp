@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "../report.hpp"
+#include "custom_mutator.hpp"
 #include "demand.hpp"
 #include "peat/automerge/document.hpp"
 #include "peat/automerge/inspect.hpp"

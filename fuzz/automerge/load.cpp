@@ -1,6 +1,7 @@
 // Document::load and everything that reads a document afterwards. What loads with all hashes
 // proved and materialises must survive saving; a lazily loaded one must at least not fall over.
 #include "../report.hpp"
+#include "custom_mutator.hpp"
 #include "demand.hpp"
 #include "peat/automerge/document.hpp"
 #include "repair.hpp"
