@@ -55,11 +55,15 @@ class Daemon {
     log(node::LogLevel::info,
         fmt::format("starting peat-mesh-node version={} node_id={} data_dir={}", node::kVersion,
                     settings_.node_id, settings_.data_dir.string()));
+    auto loaded = load_access();
+    if (!loaded) return report(loaded.error());
+    auto access = std::move(*loaded);
     auto node = node::Node::open(executor_, settings_, log_function(), limits_);
     settings_.formation_secret = {};
     if (!node) return report(node.error());
     node_ = std::move(*node);
     router_ = std::make_unique<broker::Router>(*node_, limits_);
+    if (access) router_->set_access(std::move(*access), [this] { return executor_.now().wall; });
     server_ = std::make_unique<broker::Server>(executor_.loop(), *router_, limits_);
     if (auto status = server_->start(settings_.api); !status) {
       // The store is closed cleanly all the same.
@@ -77,6 +81,17 @@ class Daemon {
   }
 
  private:
+  // nullopt: requests need no token.
+  Result<std::optional<broker::Access>> load_access() const {
+    if (settings_.api_tokens_file.empty()) return std::optional<broker::Access>();
+    PEAT_TRY(auto access, broker::Access::load(settings_.api_tokens_file.string()));
+    if (!settings_.api.is_loopback()) {
+      log(node::LogLevel::warn,
+          "tokens and documents travel unencrypted on this interface; put a TLS proxy in front");
+    }
+    return std::optional(std::move(access));
+  }
+
   void announce() {
     const auto info = node_->info();
     const auto line = ready_line(info, server_->local_address());

@@ -18,6 +18,7 @@ struct Arguments {
   CertRevokeOptions revoke;
   CertRenewOptions renew;
   IdDeriveOptions derive;
+  TokenNewOptions token;
   std::string rotate_data_dir;
 };
 using Shared = std::shared_ptr<Arguments>;
@@ -151,6 +152,26 @@ void add_id_commands(CLI::App& app, int& exit_code, const Shared& a) {
   rotate->add_option("--data-dir", a->rotate_data_dir, kDataDirHelp);
 }
 
+void add_token_commands(CLI::App& app, int& exit_code, const Shared& a) {
+  auto* token = app.add_subcommand("token", "Tokens for a node's HTTP interface.");
+  token->require_subcommand(1);
+  token->fallthrough();
+  token->footer("\nExamples:\n  peat token new dashboard --file /etc/peat/tokens\n");
+  auto* made = add_command(*token, exit_code, "new",
+                           "Print a new token; its hash goes into the file of "
+                           "peat-mesh-node --api-tokens-file.",
+                           "  (umask 077; peat token new robot --scope write --file tokens "
+                           "> robot.token)\n",
+                           [=] { return run_token_new(a->token); });
+  made->add_option("name", a->token.name, "Whose it is, one word.")->required();
+  made->add_option("--file", a->token.file, "The file of tokens; made if there is none.")
+      ->required();
+  made->add_option("--scope", a->token.scope,
+                   "read, write (documents), or admin (peers as well). [read]");
+  made->add_option("--days", a->token.days, "How long it is good; 0 for ever. [90]")
+      ->check(CLI::Range(0, 3660));
+}
+
 }  // namespace
 
 void add_security_commands(CLI::App& app, int& exit_code, std::function<Session()> session) {
@@ -158,6 +179,7 @@ void add_security_commands(CLI::App& app, int& exit_code, std::function<Session(
   add_mesh_commands(app, exit_code, session, arguments);
   add_cert_commands(app, exit_code, session, arguments);
   add_id_commands(app, exit_code, arguments);
+  add_token_commands(app, exit_code, arguments);
 }
 
 }  // namespace peat::cli

@@ -19,7 +19,9 @@ struct Session {
   OutputMode mode = OutputMode::json;
   std::uint32_t timeout_seconds = 30;
 
-  Result<HttpClient> client() const { return HttpClient::create(api); }
+  std::string token_file = {};  // whose first line is sent as the bearer token; "": none
+
+  Result<HttpClient> client() const;
 };
 
 // Prints the error to standard error; the exit code of its row.
@@ -33,6 +35,15 @@ struct DocumentName {
   std::string target() const;  // path in the interface
 };
 std::string collection_target(const std::string& collection);
+
+// commands_token.cpp
+struct TokenNewOptions {
+  std::string name;
+  std::string file;
+  std::string scope = "read";
+  std::uint32_t days = 90;
+};
+int run_token_new(const TokenNewOptions& options);
 
 // commands_node.cpp
 int run_id(const std::string& data_dir);

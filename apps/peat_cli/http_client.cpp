@@ -21,13 +21,15 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
-http::request<http::string_body> to_message(const HttpRequest& request, const std::string& host) {
+http::request<http::string_body> to_message(const HttpRequest& request, const std::string& host,
+                                            const std::string& token) {
   http::request<http::string_body> message;
   message.version(11);
   message.method_string(request.method);
   message.target(request.target);
   message.set(http::field::host, host);
   message.set(http::field::user_agent, "peat");
+  if (!token.empty()) message.set(http::field::authorization, "Bearer " + token);
   if (!request.content_type.empty()) message.set(http::field::content_type, request.content_type);
   for (const auto& [name, value] : request.headers) message.set(name, value);
   message.body() = request.body;
@@ -55,6 +57,7 @@ struct HttpClient::Impl {
   std::string port;
   std::string authority;
   std::string api;
+  std::string token;
   std::optional<beast::tcp_stream> stream;
   beast::flat_buffer buffer;
 
@@ -128,9 +131,11 @@ Result<HttpClient> HttpClient::create(std::string_view api) {
 
 const std::string& HttpClient::api() const { return impl_->api; }
 
+void HttpClient::set_token(std::string token) { impl_->token = std::move(token); }
+
 Result<HttpResponse> HttpClient::send(const HttpRequest& request, std::chrono::seconds timeout) {
   auto& impl = *impl_;
-  const auto message = to_message(request, impl.authority);
+  const auto message = to_message(request, impl.authority, impl.token);
   for (int attempt = 0;; ++attempt) {
     const bool kept = impl.stream.has_value();
     PEAT_TRY_VOID(impl.connect(timeout));
@@ -159,7 +164,7 @@ Result<HttpResponse> HttpClient::follow(const std::string& target,
   auto& impl = *impl_;
   impl.stream.reset();
   PEAT_TRY_VOID(impl.connect(std::chrono::seconds(10)));
-  const auto message = to_message({.target = target}, impl.authority);
+  const auto message = to_message({.target = target}, impl.authority, impl.token);
   http::response_parser<http::string_body> parser;
   parser.body_limit(boost::none);
   impl.stream->expires_after(std::chrono::seconds(10));

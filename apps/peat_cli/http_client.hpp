@@ -40,6 +40,8 @@ class HttpClient {
   ~HttpClient();
 
   const std::string& api() const;
+  // Sent with every request from now on.
+  void set_token(std::string token);
   // The whole exchange must end within `timeout`.
   Result<HttpResponse> send(const HttpRequest& request,
                             std::chrono::seconds timeout = std::chrono::seconds(300));

@@ -26,6 +26,7 @@ struct Arguments {
   std::string api = "http://127.0.0.1:8081";
   std::string output = "auto";
   std::uint32_t timeout_seconds = 30;
+  std::string token_file;
   std::string data_dir;
   std::string shell = "bash";
   std::string peer;
@@ -44,7 +45,7 @@ peat::cli::Session session_of(const Arguments& arguments) {
   auto mode = peat::cli::detect_output_mode();
   if (arguments.output == "table") mode = OutputMode::table;
   if (arguments.output == "json") mode = OutputMode::json;
-  return {arguments.api, mode, arguments.timeout_seconds};
+  return {arguments.api, mode, arguments.timeout_seconds, arguments.token_file};
 }
 
 void add_node_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
@@ -195,6 +196,9 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"table", "json", "auto"}));
   app.add_option("--timeout", arguments.timeout_seconds, "Seconds a write may take. [30]")
       ->check(CLI::Range(1, 86400));
+  app.add_option("--token-file", arguments.token_file,
+                 "File with the token that the interface needs.")
+      ->envname("PEAT_TOKEN_FILE");
   app.set_version_flag("--version", fmt::format("peat {}", peat::node::kVersion));
   add_node_commands(app, arguments, exit_code);
   add_document_commands(app, arguments, exit_code);

@@ -19,6 +19,7 @@ struct Request {
   std::string target;  // "/api/v1/peers?x=y", as sent
   std::string host;    // the Host header
   std::optional<std::string> origin;
+  std::optional<std::string> authorization = {};
   std::string content_type;
   std::optional<std::string> if_match;
   std::optional<std::string> if_none_match;

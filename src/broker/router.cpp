@@ -58,6 +58,9 @@ std::string_view media_name(Media media) {
 struct Router::Route {
   std::span<const std::string_view> pattern;
   std::span<const Method> methods;
+  // What a token needs for GET, and for everything else.
+  Scope reading = Scope::read;
+  Scope changing = Scope::write;
 };
 
 namespace {
@@ -138,12 +141,12 @@ void Router::set_local_address(const std::string& address) {
 const Router::Route* Router::find_route(const Target& target) const {
   static const std::array kRoutes{
       Route{kMetricsPath, kMetrics},
-      Route{kHealthPath, kHealth},
-      Route{kReadyPath, kReady},
+      Route{kHealthPath, kHealth, Scope::none, Scope::none},
+      Route{kReadyPath, kReady, Scope::none, Scope::none},
       Route{kNodePath, kNode},
       Route{kStatusPath, kStatus},
-      Route{kPeersPath, kPeers},
-      Route{kPeerPath, kPeer},
+      Route{kPeersPath, kPeers, Scope::read, Scope::admin},
+      Route{kPeerPath, kPeer, Scope::read, Scope::admin},
       Route{kMembersPath, kMembers},
       Route{kEventsPath, kEvents},
       Route{kCollectionsPath, kCollections},
@@ -161,22 +164,38 @@ bool Router::host_is_ours(std::string_view host) const {
   return std::ranges::find(hosts_, lower(host)) != hosts_.end();
 }
 
-std::optional<Response> Router::refuse(const Request& request) const {
+Status Router::check_place(const Request& request) const {
+  if (access_) return {};
   if (!host_is_ours(request.host)) {
-    return problem(Code::foreign_origin,
-                   fmt::format("Host '{}' is not this server; use http://{}", request.host,
-                               hosts_.empty() ? "127.0.0.1" : hosts_.front()));
+    return fail(Code::foreign_origin,
+                fmt::format("Host '{}' is not this server; use http://{}", request.host,
+                            hosts_.empty() ? "127.0.0.1" : hosts_.front()));
   }
   if (request.origin && (!request.origin->starts_with("http://") ||
                          !host_is_ours(std::string_view(*request.origin).substr(7)))) {
-    return problem(Code::foreign_origin,
-                   fmt::format("Origin '{}' may not use this interface", *request.origin));
+    return fail(Code::foreign_origin,
+                fmt::format("Origin '{}' may not use this interface", *request.origin));
   }
+  return {};
+}
+
+std::optional<Response> Router::refuse(const Request& request) const {
+  if (const auto place = check_place(request); !place) return problem(place.error());
   const auto target = parse_target(request.target);
   if (!target) return problem(target.error());
   const auto* route = find_route(*target);
   if (route == nullptr) {
     return problem(Code::not_found, fmt::format("there is nothing at {}", request.target));
+  }
+  const bool reads = request.method == "GET" || request.method == "HEAD";
+  if (access_) {
+    const auto need = reads ? route->reading : route->changing;
+    const auto allowed = access_->check(request.authorization, need, clock_());
+    if (!allowed) {
+      auto response = problem(allowed.error());
+      if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+      return response;
+    }
   }
   const auto* method = find_method(route->methods, request.method);
   if (method == nullptr) return wrong_method(route->methods, request);

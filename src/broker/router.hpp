@@ -20,8 +20,9 @@
 // GET with If-None-Match gets 304. Errors are RFC 9457 problem details (http.hpp).
 //
 // A web page must not reach this interface: the Host must be this server's, an Origin too, and
-// writes need a media type that a form cannot send. There is no CORS and no authentication; it
-// serves loopback only.
+// writes need a media type that a form cannot send. There is no CORS. Without tokens
+// (broker/access.hpp) it serves loopback only and asks for nothing; with them every request but
+// health and ready needs one, and any Host will do, because no web page has a token.
 //
 // Threading: the loop. Cost: as NodeApi; listings and imports run in slices so that the loop goes
 // on. Limits (base/limits.def): http_json_depth, http_page_documents; the server has the others.
@@ -34,6 +35,8 @@
 #include <vector>
 
 #include "base/limits.hpp"
+#include "base/time.hpp"
+#include "broker/access.hpp"
 #include "broker/http.hpp"
 #include "node/node_api.hpp"
 
@@ -45,6 +48,12 @@ class Router {
 
   // "127.0.0.1:8081": what Host and Origin may name beside localhost and [::1] with that port.
   void set_local_address(const std::string& address);
+
+  // Tokens that requests need from now on, and the clock by which they expire.
+  void set_access(Access access, std::function<WallTime()> clock) {
+    access_ = std::move(access);
+    clock_ = std::move(clock);
+  }
 
   // What /metrics says of the server in front.
   void set_counters(std::function<node::HttpCounters()> counters) {
@@ -60,11 +69,14 @@ class Router {
   struct Route;
   const Route* find_route(const Target& target) const;
   bool host_is_ours(std::string_view host) const;
+  Status check_place(const Request& request) const;
 
   node::NodeApi& node_;
   const Limits limits_;
   std::vector<std::string> hosts_;
   std::function<node::HttpCounters()> counters_;
+  std::optional<Access> access_;
+  std::function<WallTime()> clock_;
 };
 
 // The entity tag of a document: the hash of its heads, in quotes.

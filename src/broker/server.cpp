@@ -67,6 +67,7 @@ Request to_request(http::request<http::string_body>&& message) {
   };
   request.host = optional_field(http::field::host).value_or("");
   request.origin = optional_field(http::field::origin);
+  request.authorization = optional_field(http::field::authorization);
   request.content_type = optional_field(http::field::content_type).value_or("");
   request.if_match = optional_field(http::field::if_match);
   request.if_none_match = optional_field(http::field::if_none_match);

@@ -22,8 +22,7 @@ std::string last_error() { return std::generic_category().message(errno); }
 Result<crypto::SecretBytes> read_secret_file(const std::filesystem::path& file) {
   const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    return fail(Code::bad_key_file,
-                fmt::format("formation_secret_file {}: {}", file.string(), last_error()));
+    return fail(Code::bad_key_file, fmt::format("secret file {}: {}", file.string(), last_error()));
   }
   struct stat status{};
   crypto::SecretBytes content(kMaxSecretFileBytes + 1);
@@ -32,17 +31,16 @@ Result<crypto::SecretBytes> read_secret_file(const std::filesystem::path& file) 
   const auto reason = last_error();
   close(fd);
   if (size < 0) {
-    return fail(Code::bad_key_file,
-                fmt::format("formation_secret_file {}: {}", file.string(), reason));
+    return fail(Code::bad_key_file, fmt::format("secret file {}: {}", file.string(), reason));
   }
   if (S_ISREG(status.st_mode) && (status.st_mode & 077) != 0) {
     return fail(Code::bad_key_file,
-                fmt::format("formation_secret_file {}: others may read or write it (mode {:o}); "
+                fmt::format("secret file {}: others may read or write it (mode {:o}); "
                             "chmod 600 {}",
                             file.string(), status.st_mode & 0777, file.string()));
   }
   if (static_cast<std::size_t>(size) > kMaxSecretFileBytes) {
-    return fail(Code::bad_key_file, fmt::format("formation_secret_file {}: over {} bytes; that is "
+    return fail(Code::bad_key_file, fmt::format("secret file {}: over {} bytes; that is "
                                                 "no secret",
                                                 file.string(), kMaxSecretFileBytes));
   }
@@ -94,6 +92,15 @@ Result<std::optional<crypto::SecretBytes>> load_formation_secret(const Settings&
   auto secret = security::parse_formation_secret(text, weak);
   if (!secret) return std::unexpected(std::move(secret).error());
   return std::optional(std::move(*secret));
+}
+
+Result<std::optional<crypto::SecretBytes>> load_other_secret(const Settings& settings) {
+  if (settings.formation_other_secret_file.empty()) return std::optional<crypto::SecretBytes>();
+  PEAT_TRY(const auto text, read_secret_file(settings.formation_other_secret_file));
+  const auto weak =
+      settings.allow_weak_secret ? security::WeakSecrets::allow : security::WeakSecrets::refuse;
+  PEAT_TRY(auto secret, security::parse_formation_secret(as_text(text.view()), weak));
+  return std::optional(std::move(secret));
 }
 
 Result<crypto::SecretKey> choose_identity(const Settings& settings,

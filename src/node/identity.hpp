@@ -21,6 +21,9 @@ Result<crypto::SecretKey> load_identity(const std::filesystem::path& data_dir, R
 // because unauthenticated peers are allowed.
 Result<std::optional<crypto::SecretBytes>> load_formation_secret(const Settings& settings);
 
+// The second secret of the settings, accepted beside the first; nullopt: there is none.
+Result<std::optional<crypto::SecretBytes>> load_other_secret(const Settings& settings);
+
 // load_identity, or the key that existing peers derive from secret and name (legacy_identity).
 Result<crypto::SecretKey> choose_identity(const Settings& settings,
                                           const std::optional<crypto::SecretBytes>& secret,

@@ -432,6 +432,20 @@ std::vector<Certificate> Membership::own_chain() const {
   return trust_.chain_of(deps_.key.public_key());
 }
 
+// A stranger's chain is judged by itself first: it leaves nothing behind unless it leads to the
+// authority.
+Status Membership::take_chain(const std::vector<Certificate>& chain, const EndpointId& id) {
+  security::TrustStore alone(trust_options(credentials_, deps_.limits));
+  for (auto at = chain.rbegin(); at != chain.rend(); ++at) {
+    (void)alone.add_certificate(*at, wall());
+  }
+  PEAT_TRY_VOID(alone.authorize(id, 0, wall()));
+  for (auto at = chain.rbegin(); at != chain.rend(); ++at) add_certificate(*at, "introduction");
+  PEAT_TRY(const auto* certificate, trust_.authorize(id, 0, wall()));
+  publish(*certificate);
+  return {};
+}
+
 void Membership::on_refused(const sync::RefusedPeer& refused) {
   const bool unknown = refused.dialled && refused.error.code == Code::not_trusted;
   auto own = own_chain();
@@ -444,10 +458,7 @@ void Membership::on_refused(const sync::RefusedPeer& refused) {
               if (!*alive) return;
               introducing_.erase(id);
               if (!chain) return;  // the dial will be tried again, and so will this
-              for (auto at = chain->rbegin(); at != chain->rend(); ++at) {
-                add_certificate(*at, "introduction");
-              }
-              if (trust_.authorize(id, 0, wall())) publish(*trust_.certificate_of(id));
+              (void)take_chain(*chain, id);
             });
 }
 
@@ -456,15 +467,13 @@ void Membership::on_introduction(const RequestServer::Request& request,
   if (!request.bytes) return;
   const auto chain = security::decode_chain(*request.bytes);
   if (!chain) return;
-  for (auto at = chain->rbegin(); at != chain->rend(); ++at) add_certificate(*at, "introduction");
   const auto& id = request.endpoint;
-  if (const auto allowed = trust_.authorize(id, 0, wall()); !allowed) {
+  if (const auto taken = take_chain(*chain, id); !taken) {
     tell(LogLevel::warn, "introduction " + request.address,
          fmt::format("introduction refused peer={} address={} reason=\"{}\"", id.short_form(),
-                     request.address, allowed.error().message));
+                     request.address, taken.error().message));
     return;
   }
-  publish(*trust_.certificate_of(id));
   const auto answer = security::encode_chain(own_chain());
   if (answer) respond(crypto::SecretBytes(ByteView(*answer)));
 }

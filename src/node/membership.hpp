@@ -97,6 +97,7 @@ class Membership {
   void on_introduction(const RequestServer::Request& request,
                        const RequestServer::Respond& respond);
   std::vector<security::Certificate> own_chain() const;
+  Status take_chain(const std::vector<security::Certificate>& chain, const EndpointId& id);
   void decide(RequestServer::Request request, RequestServer::Respond respond);
   std::vector<security::DialableMember> dialable() const;
   WallTime wall() const { return deps_.executor.now().wall; }

@@ -24,6 +24,7 @@ namespace peat::node {
 namespace {
 
 constexpr std::uint64_t kCloseShutdown = 0;
+constexpr std::string_view kBoundPeersMeta = "security.bound_peers";
 constexpr std::size_t kSubjectBytes = 160;  // of a line that is said rarely
 // After this long without a change, memory that a burst of changes left behind is given back.
 constexpr Duration kTrimAfter = std::chrono::seconds(2);
@@ -79,6 +80,8 @@ class NodeImpl final : public Node {
  private:
   Status open_store();
   Status open_membership();
+  Result<std::set<EndpointId>> load_bound_peers() const;
+  void keep_bound_peer(const EndpointId& peer);
   Status open_network();
   Status open_sync(const std::optional<crypto::SecretBytes>& secret);
   Status open_peers();
@@ -120,6 +123,7 @@ class NodeImpl final : public Node {
   std::unique_ptr<sync::Coordinator> coordinator_;
   std::unique_ptr<sync::Upkeep> upkeep_;
   std::set<EndpointId> connected_;
+  std::set<EndpointId> bound_peers_;
   LogLimiter limiter_;
   std::uint64_t handshakes_failed_ = 0;
   std::string store_error_;        // of the last commit, if it failed
@@ -159,6 +163,34 @@ Status NodeImpl::open_store() {
       [this](std::uint64_t after, std::size_t limit) { return read_feed(after, limit); });
   observer_ = store_->subscribe([this](const auto& change) { on_change(change); });
   return {};
+}
+
+// record := u8 1, count x id[32]
+Result<std::set<EndpointId>> NodeImpl::load_bound_peers() const {
+  std::set<EndpointId> out;
+  PEAT_TRY(const auto record, store_->meta(kBoundPeersMeta));
+  if (!record || record->empty()) return out;
+  constexpr std::size_t kIdBytes = sizeof(EndpointId::bytes);
+  for (std::size_t at = 1; at + kIdBytes <= record->size(); at += kIdBytes) {
+    EndpointId id;
+    std::copy_n(record->begin() + static_cast<std::ptrdiff_t>(at), kIdBytes, id.bytes.begin());
+    out.insert(id);
+  }
+  return out;
+}
+
+// Who has proved itself once is not believed without proof again, after a restart neither.
+void NodeImpl::keep_bound_peer(const EndpointId& peer) {
+  if (!bound_peers_.insert(peer).second) return;
+  Bytes record{1};
+  for (const auto& id : bound_peers_) {
+    record.insert(record.end(), id.bytes.begin(), id.bytes.end());
+  }
+  store::WriteBatch batch;
+  batch.put_meta(std::string(kBoundPeersMeta), std::move(record));
+  if (const auto written = store_->write(std::move(batch)); !written) {
+    say(LogLevel::error, fmt::format("a bound peer is not kept: {}", written.error().message));
+  }
 }
 
 Status NodeImpl::open_membership() {
@@ -209,7 +241,17 @@ Status NodeImpl::open_sync(const std::optional<crypto::SecretBytes>& secret) {
     PEAT_TRY(auto formation,
              security::FormationKey::derive(secret->view(), settings_.formation_id, limits_));
     options.formation.emplace(std::move(formation));
+    PEAT_TRY(const auto other, load_other_secret(settings_));
+    if (other) {
+      PEAT_TRY(auto accepted,
+               security::FormationKey::derive(other->view(), settings_.formation_id, limits_));
+      options.other_formation.emplace(std::move(accepted));
+    }
   }
+  options.binding = static_cast<sync::Binding>(settings_.formation_binding);
+  PEAT_TRY(bound_peers_, load_bound_peers());
+  options.bound_before = bound_peers_;
+  options.on_bound = [this](const EndpointId& peer) { keep_bound_peer(peer); };
   options.allow_unauthenticated_peers = settings_.allow_unauthenticated_peers;
   options.native = settings_.native_protocol;
   options.on_refused = [this](const auto& refused) { on_refused(refused); };
@@ -283,6 +325,9 @@ NodeImpl::~NodeImpl() {
 void NodeImpl::warn_of_weaknesses() const {
   const auto warn = [this](std::string_view message) { say(LogLevel::warn, message); };
   if (settings_.allow_weak_secret) warn("weak formation secrets are accepted (allow_weak_secret)");
+  if (settings_.formation_binding == Binding::off) {
+    warn("peers of the old protocol prove nothing when they are dialled (formation_binding=off)");
+  }
   if (settings_.allow_unauthenticated_peers) {
     warn("any peer may synchronise without proof (allow_unauthenticated_peers)");
   }
@@ -394,9 +439,17 @@ std::vector<PeerInfo> NodeImpl::peers() const {
 }
 
 Status NodeImpl::dial(const PeerSetting& peer) {
-  PEAT_TRY_VOID(connector_->add_peer(
-      {peer.id, peer.address.to_string(),
-       peer.authenticated ? sync::PeerAuth::formation : sync::PeerAuth::none}));
+  sync::PeerAddress address{peer.id,
+                            peer.address.to_string(),
+                            peer.authenticated ? sync::PeerAuth::formation : sync::PeerAuth::none,
+                            {}};
+  // A mesh that was joined by a link is reached at up to four addresses.
+  for (const auto& known : membership_ ? membership_->peers() : Peers()) {
+    if (known.id == peer.id && known.address != peer.address) {
+      address.others.push_back(known.address.to_string());
+    }
+  }
+  PEAT_TRY_VOID(connector_->add_peer(std::move(address)));
   PEAT_TRY([[maybe_unused]] auto* channel, channels_->get_channel(peer.id));
   return {};
 }

@@ -80,10 +80,11 @@ Status resolve_one(const SettingInfo& info, std::span<const RawLayer* const> lay
 }
 
 Status check_together(const Settings& settings) {
-  if (!settings.api.is_loopback()) {
+  if (!settings.api.is_loopback() && settings.api_tokens_file.empty()) {
     return fail(Code::bad_setting,
                 fmt::format("api: {} is not a loopback address, and the HTTP interface has no "
-                            "authentication; use 127.0.0.1:PORT or [::1]:PORT and an SSH tunnel",
+                            "authentication; use 127.0.0.1:PORT or [::1]:PORT and an SSH tunnel, "
+                            "or give it tokens with --api-tokens-file",
                             settings.api.to_string()));
   }
   if (settings.reconnect_delay > settings.reconnect_delay_cap) {
@@ -303,6 +304,11 @@ Result<Loaded> resolve_settings(const RawLayer& flags, const RawLayer& variables
   }
   PEAT_TRY_VOID(check_together(settings));
   return loaded;
+}
+
+std::string_view to_string(Binding binding) {
+  constexpr std::array<std::string_view, 3> kNames{"off", "prefer", "require"};
+  return kNames[static_cast<std::size_t>(binding)];
 }
 
 std::string_view to_string(LogLevel level) {

@@ -80,6 +80,7 @@ class Secret {
   std::shared_ptr<const crypto::SecretBytes> content_;
 };
 
+enum class Binding : std::uint8_t { off, prefer, require };
 enum class LogLevel : std::uint8_t { trace, debug, info, warn, error, off };
 enum class LogFormat : std::uint8_t { text, json };
 
@@ -149,6 +150,7 @@ std::string settings_reference();
 // The field's rules, with what the settings say over them.
 sync::Collections collections_of(const Settings& settings);
 
+std::string_view to_string(Binding binding);
 std::string_view to_string(LogLevel level);
 std::string_view to_string(LogFormat format);
 

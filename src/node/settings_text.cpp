@@ -145,6 +145,16 @@ Status parse_value(const std::vector<std::string>& texts, Millis& out) {
   return {};
 }
 
+Status parse_value(const std::vector<std::string>& texts, Binding& out) {
+  PEAT_TRY(const auto text, single(texts));
+  for (const auto binding : {Binding::off, Binding::prefer, Binding::require}) {
+    if (text != to_string(binding)) continue;
+    out = binding;
+    return {};
+  }
+  return bad(fmt::format("'{}' is none of off, prefer, require", text));
+}
+
 Status parse_value(const std::vector<std::string>& texts, LogLevel& out) {
   PEAT_TRY(const auto text, single(texts));
   for (auto level = LogLevel::trace; level <= LogLevel::off;
@@ -196,6 +206,7 @@ std::vector<std::string> show_value(Millis value) {
   return {fmt::format("{}ms", ms)};
 }
 
+std::vector<std::string> show_value(Binding value) { return {std::string(to_string(value))}; }
 std::vector<std::string> show_value(LogLevel value) { return {std::string(to_string(value))}; }
 std::vector<std::string> show_value(LogFormat value) { return {std::string(to_string(value))}; }
 

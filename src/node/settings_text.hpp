@@ -20,6 +20,7 @@ Status parse_value(const std::vector<std::string>& texts, Secret& out);
 Status parse_value(const std::vector<std::string>& texts, bool& out);
 Status parse_value(const std::vector<std::string>& texts, std::uint32_t& out);
 Status parse_value(const std::vector<std::string>& texts, Millis& out);
+Status parse_value(const std::vector<std::string>& texts, Binding& out);
 Status parse_value(const std::vector<std::string>& texts, LogLevel& out);
 Status parse_value(const std::vector<std::string>& texts, LogFormat& out);
 
@@ -33,6 +34,7 @@ std::vector<std::string> show_value(const Secret& value);  // masked
 std::vector<std::string> show_value(bool value);
 std::vector<std::string> show_value(std::uint32_t value);
 std::vector<std::string> show_value(Millis value);
+std::vector<std::string> show_value(Binding value);
 std::vector<std::string> show_value(LogLevel value);
 std::vector<std::string> show_value(LogFormat value);
 

@@ -42,8 +42,7 @@ Result<Revocation> Revocation::create(const crypto::SecretKey& issuer, std::stri
                 "serial and time are below 2^63");
   }
   Revocation out{subject, std::string(reason), static_cast<std::uint64_t>(now.ms), std::nullopt};
-  out.seal.emplace(
-      Seal{issuer.public_key(), serial, issuer.sign(signed_part(out, mesh_id, serial))});
+  out.seal = Seal{issuer.public_key(), serial, issuer.sign(signed_part(out, mesh_id, serial))};
   return out;
 }
 

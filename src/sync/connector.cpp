@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <utility>
 
+#include "security/attempt_limiter.hpp"
 #include "sync/connector_link.hpp"
 
 namespace peat::sync {
@@ -27,6 +29,11 @@ constexpr std::uint64_t kLowerWins = 100;
 constexpr std::uint64_t kYield = 101;
 constexpr std::uint64_t kClosingOutgoing = 102;
 constexpr std::uint64_t kRejectIncoming = 103;
+
+// "ip:port" without the port.
+std::string host_of(std::string_view address) {
+  return std::string(address.substr(0, address.rfind(':')));
+}
 
 struct Attempt {
   std::vector<SyncTransport::Callback> waiting;
@@ -73,7 +80,9 @@ class ConnectorImpl final : public Connector, private LinkOwner {
         executor_(executor),
         random_(random),
         limits_(limits),
-        options_(std::move(options)) {
+        options_(std::move(options)),
+        bound_(options_.bound_before),
+        failed_proofs_(limits.formation_failures_per_minute) {
     options_.native = options_.native && options_.formation;
   }
 
@@ -158,6 +167,15 @@ class ConnectorImpl final : public Connector, private LinkOwner {
   bool is_exempt(const Peer& peer) const {
     return peer.address.auth == PeerAuth::none || !options_.formation;
   }
+  security::HandshakeEnds ends(const EndpointId& peer) const {
+    return {*options_.formation, endpoint_.id(), peer,
+            options_.other_formation ? &*options_.other_formation : nullptr};
+  }
+  bool must_be_bound(const EndpointId& peer) const {
+    return options_.binding == Binding::require ||
+           (options_.binding == Binding::prefer && bound_.contains(peer));
+  }
+  void note_bound(const EndpointId& peer);
   Status admit(const EndpointId& id) const {
     return options_.admit ? options_.admit(id) : Status();
   }
@@ -170,6 +188,8 @@ class ConnectorImpl final : public Connector, private LinkOwner {
   Limits limits_;
   ConnectorOptions options_;
   std::function<void(AuthenticatedConnection)> connected_;
+  std::set<EndpointId> bound_;
+  security::AttemptLimiter failed_proofs_;  // by address
   std::map<EndpointId, Peer> peers_;
   std::map<std::uint64_t, std::shared_ptr<PeerLink>> links_;  // by stable id
   std::uint64_t next_attempt_ = 1;
@@ -371,10 +391,11 @@ void ConnectorImpl::prove(Peer& peer, const std::shared_ptr<PeerLink>& link) {
     variant = peer.attempt->untried.back();
     peer.attempt->untried.pop_back();
   }
-  const security::HandshakeEnds ends{*options_.formation, endpoint_.id(), link->peer()};
-  const security::DiallerOptions options{
-      .require_bound = native, .rtt = link->stats().smoothed_rtt, .limits = limits_};
-  link->prove_as_dialler(security::FormationDialler(executor_.now().mono, ends, variant, options));
+  const security::DiallerOptions options{.require_bound = native || must_be_bound(link->peer()),
+                                         .rtt = link->stats().smoothed_rtt,
+                                         .limits = limits_};
+  link->prove_as_dialler(
+      security::FormationDialler(executor_.now().mono, ends(link->peer()), variant, options));
 }
 
 std::vector<SyncTransport::Callback> ConnectorImpl::end_attempt(Peer& peer, std::uint64_t code,
@@ -401,6 +422,11 @@ void ConnectorImpl::fail_attempt(Peer& peer, Error error, bool answered) {
   if (error.code != Code::cancelled && error.code != Code::shut_down) {
     const auto& address = peer.address.address.empty() ? peer.last_seen : peer.address.address;
     report({peer.address.id, address, true, peer.configured, answered, error});
+    auto& others = peer.address.others;
+    if (!answered && !others.empty()) {
+      others.push_back(std::exchange(peer.address.address, others.front()));
+      others.erase(others.begin());
+    }
   }
   answer(std::move(waiting), std::unexpected(std::move(error)));
 }
@@ -440,6 +466,9 @@ void ConnectorImpl::accept(std::shared_ptr<Connection> connection) {
             {Code::missing_setting,
              "no formation secret is set here and the peer is not declared with auth=none"}});
     link->close(1, "formation auth failed");
+  } else if (known == peers_.end() &&
+             failed_proofs_.exhausted(host_of(link->remote_address()), executor_.now().mono)) {
+    link->close(1, "too many failed proofs from this address; try again later");
   } else if (const auto admitted = exempt ? Status() : admit(id); !admitted) {
     report({id, link->remote_address(), false, known != peers_.end() && known->second.configured,
             true, admitted.error()});
@@ -447,9 +476,8 @@ void ConnectorImpl::accept(std::shared_ptr<Connection> connection) {
   } else if (!options_.formation) {
     link->take_as_proven();
   } else {
-    const security::HandshakeEnds ends{*options_.formation, endpoint_.id(), id};
     link->prove_as_acceptor(
-        security::FormationAcceptor(executor_.now().mono, ends, random_, {exempt, limits_}));
+        security::FormationAcceptor(executor_.now().mono, ends(id), random_, {exempt, limits_}));
   }
 }
 
@@ -547,6 +575,7 @@ void ConnectorImpl::enter(const EndpointId& id, Peer& peer, PeerLink& link,
   peer.last_error.clear();
   peer.handshake = accepted.variant ? std::string(security::to_string(*accepted.variant)) : "none";
   if (link.dialled() && !native) peer.variant = accepted.variant;
+  if (link.dialled() && accepted.bound) note_bound(id);
   ++peer.connects;
   peer.connection = {peer.live, native ? Dialect::native : Dialect::old,
                      accepted.variant.has_value(), accepted.bound};
@@ -565,6 +594,14 @@ void ConnectorImpl::enter(const EndpointId& id, Peer& peer, PeerLink& link,
   answer(std::move(waiting), connection);
 }
 
+// At most as many as there are rows in the table of peers.
+void ConnectorImpl::note_bound(const EndpointId& peer) {
+  if (bound_.size() >= limits_.sync_peers || !bound_.insert(peer).second) return;
+  if (options_.on_bound) {
+    executor_.post(guarded([this, peer] { options_.on_bound(peer); }));
+  }
+}
+
 void ConnectorImpl::on_unproven(PeerLink& link, LinkFailure failure) {
   const auto found = peers_.find(link.peer());
   const bool known = found != peers_.end();
@@ -580,6 +617,9 @@ void ConnectorImpl::on_unproven(PeerLink& link, LinkFailure failure) {
       fail_attempt(peer, peer.attempt->told.value_or(std::move(failure.error)), true);
     }
   } else if (!link.dialled() && !failure.withdrawn) {
+    if (failure.error.code == Code::authentication_failed) {
+      (void)failed_proofs_.admit(host_of(link.remote_address()), executor_.now().mono);
+    }
     if (known) {
       ++found->second.failures;
       found->second.last_error = failure.error.message;

@@ -24,7 +24,8 @@
 // Accepting. One total deadline of 30 s; unauthenticated diallers only where allowed, on the old
 // protocol alone; a refused proof is answered before the connection closes with 1. What a peer
 // sends on other streams before its proof is held back, within the 64 KiB that flow control
-// leaves it.
+// leaves it. An address whose strangers fail more than formation_failures_per_minute proofs is
+// turned away until a minute has gone (D-32); peers that have been let in before are not.
 //
 // Two connections with one peer (spec/storage.md 2.3). Dialled by different sides: the one that
 // the lower endpoint id dialled stays, and the other is closed, with
@@ -48,6 +49,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -92,9 +94,20 @@ struct RefusedPeer {
   Error error;
 };
 
+// Whether an acceptor of the old protocol must prove membership too, by a bound nonce; peers of the
+// Rust generations never do. prefer: one that ever has must do it always. Of `peat/sync/2` it is
+// always required.
+enum class Binding : std::uint8_t { off, prefer, require };
+
 struct ConnectorOptions {
   std::optional<security::FormationKey> formation;  // none: only unauthenticated peers
-  bool allow_unauthenticated_peers = false;         // any peer may sync; warn about it at start
+  // A second secret of the same formation id that is accepted as well, while it is changed.
+  std::optional<security::FormationKey> other_formation = {};
+  Binding binding = Binding::prefer;
+  // Peers whose nonce was bound once; `on_bound` tells of new ones, for the caller to remember.
+  std::set<EndpointId> bound_before = {};
+  std::function<void(const EndpointId&)> on_bound = {};
+  bool allow_unauthenticated_peers = false;  // any peer may sync; warn about it at start
   bool native = true;  // offer and accept peat/sync/2 (which always needs a formation)
   // Whether this key may synchronise now. Peers that are exempt from proof are not asked about.
   std::function<Status(const EndpointId&)> admit = {};
@@ -109,6 +122,8 @@ struct PeerAddress {
   EndpointId id;
   std::string address;  // "host:port"
   PeerAuth auth = PeerAuth::formation;
+  // Where it may be reached as well: each is tried in turn when nobody answers at the one before.
+  std::vector<std::string> others = {};
 };
 
 // What an operator sees of a peer.

@@ -23,8 +23,9 @@ class Member(Daemon):
 
     def start(self):
         command = [BIN / "peat-mesh-node", "--node-id", self.name, "--data-dir", self.data,
-                   "--bind", f"127.0.0.1:{self.port}", "--api", "127.0.0.1:0",
-                   *self.secret_arguments, *self.arguments]
+                   "--bind", f"127.0.0.1:{self.port}", *self.secret_arguments, *self.arguments]
+        if "--api" not in self.arguments:
+            command += ["--api", "127.0.0.1:0"]
         for peer in self.peers:
             command += ["--peer", peer]
         log = open(self.lab.path / f"{self.name}.log", "ab")
@@ -225,9 +226,32 @@ class Mesh(LabTest):
         self.assertEqual(done.returncode, 4)
         self.assertIn("belongs to the mesh Depot", done.stderr)
 
+    # D-57: in the reference everybody who reaches the port may do everything.
+    def test_with_tokens_the_interface_may_listen_anywhere_and_needs_them(self):
+        self.init()
+        tokens = self.lab.path / "tokens"
+        read = self.lab.path / "read.token"
+        write = self.lab.path / "write.token"
+        for file, scope in ((read, "read"), (write, "write")):
+            file.write_text(self.good("token", "new", scope, "--scope", scope, "--file", tokens))
+            file.chmod(0o600)
+        self.assertEqual(stat.S_IMODE(tokens.stat().st_mode), 0o600)
+        self.assertNotIn(read.read_text().strip(), tokens.read_text())
+        open_to_all = ["--api", "0.0.0.0:0"]
+        with self.assertRaisesRegex(AssertionError, "api-tokens-file"):
+            self.start("depot", arguments=open_to_all)
+        depot = self.start("depot", arguments=[*open_to_all, "--api-tokens-file", tokens])
+        depot.api = urllib.parse.urlsplit(f"http://127.0.0.1:{depot.api.port}")
+        self.assertEqual(depot.request("GET", "/api/v1/status")[0], 401)
+        self.assertEqual(depot.request("GET", "/api/v1/health")[0], 200)
+        self.assertEqual(self.peat("status", at=depot).returncode, 2)
+        self.good("--token-file", read, "status", at=depot)
+        self.assertEqual(self.peat("--token-file", read, "put", "t/x", "{}", at=depot).returncode, 3)
+        self.good("--token-file", write, "put", "t/x", "{}", at=depot)
+
     def test_the_commands_have_help_with_examples(self):
         for command in ("mesh", "mesh init", "mesh invite", "mesh join", "mesh show", "cert",
-                        "cert list", "cert show", "cert issue", "cert revoke", "cert renew",
+                        "cert list", "cert show", "cert issue", "cert revoke", "cert renew", "token new",
                         "id derive", "id rotate"):
             self.assertIn("Examples:", self.good(*command.split(), "--help"), command)
 

@@ -49,6 +49,31 @@ class RouterTest : public testing::Test {
   Router router_;
 };
 
+// D-57: in the reference whoever reaches the port may do everything.
+TEST_F(RouterTest, D57WithTokensEveryRequestNeedsOneForWhatItDoes) {
+  SeededRandom random(1);
+  const auto reader = make_token("reader", Scope::read, 0, random).value();
+  const auto writer = make_token("writer", Scope::write, 0, random).value();
+  router_.set_access(Access::parse(reader.entry.to_line() + "\n" + writer.entry.to_line()).value(),
+                     [] { return WallTime{1}; });
+  const auto status = [&](std::string method, std::string target, std::string token) {
+    auto r = request(std::move(method), std::move(target), "{}");
+    r.host = "depot.example";  // a token's holder may call it what they like
+    if (!token.empty()) r.authorization = "Bearer " + token;
+    return send(std::move(r)).status;
+  };
+  EXPECT_EQ(status("GET", "/api/v1/health", ""), 200);
+  EXPECT_EQ(status("GET", "/api/v1/status", ""), 401);
+  EXPECT_EQ(status("GET", "/metrics", ""), 401);
+  EXPECT_EQ(status("GET", "/api/v1/status", reader.text), 200);
+  EXPECT_EQ(status("GET", "/api/v1/members", reader.text), 200);
+  EXPECT_EQ(status("PUT", "/api/v1/documents/t/x", reader.text), 403);
+  EXPECT_EQ(status("PUT", "/api/v1/documents/t/x", writer.text), 201);
+  EXPECT_EQ(status("DELETE", "/api/v1/peers/" + std::string(64, 'a'), writer.text), 403);
+  auto without = request("GET", "/api/v1/status");
+  EXPECT_EQ(header(send(without), "WWW-Authenticate"), "Bearer");
+}
+
 TEST_F(RouterTest, AWriteIsAnsweredAfterItsCommitAndNotBefore) {
   node_.hold_commits = true;
   std::optional<Response> answer;

@@ -71,6 +71,14 @@ class NodeTest : public testing::Test {
     }
     return condition();
   }
+  std::filesystem::path write(const char* name, std::string_view text, mode_t mode) const {
+    const auto path = directory_ / name;
+    std::FILE* file = std::fopen(path.c_str(), "w");
+    std::fwrite(text.data(), 1, text.size(), file);
+    std::fclose(file);
+    std::filesystem::permissions(path, std::filesystem::perms(mode));
+    return path;
+  }
   // How the first of two nodes ends up with the second: connected, or refused at least once.
   PeerInfo meet(Settings one, Settings two) {
     auto& listener = start(std::move(two));
@@ -234,10 +242,13 @@ TEST_F(NodeTest, EverySettingHasAnEffectThatIsTested) {
                                          "data_dir",
                                          "bind",
                                          "api",  // the ready line, system tests
+                                         "api_tokens_file",  // system_mesh
                                          "peers",
                                          "formation_secret",
                                          "formation_id",                 // NodesOfOneFormationMeet…
                                          "formation_secret_file",        // AnotherFileAnotherSecret
+                                         "formation_other_secret_file",  // ASecretIsChanged…
+                                         "formation_binding",            // WhoHasProvedItself…
                                          "allow_weak_secret",            // AWeakSecretNeedsLeave
                                          "allow_unauthenticated_peers",  // WithoutASecret…
                                          "legacy_identity",              // IdentityIsPerDevice…
@@ -257,15 +268,31 @@ TEST_F(NodeTest, EverySettingHasAnEffectThatIsTested) {
   EXPECT_EQ(shown.size(), setting_table().size());
 }
 
+// D-31: in the reference a new secret means stopping every node at once.
+TEST_F(NodeTest, ASecretIsChangedWhileNodesRunWithTheOldAndWithTheNew) {
+  auto old_one = settings("old");
+  auto both = settings("both");
+  both.formation_other_secret_file = write("new", kOtherSecret, 0600);
+  EXPECT_TRUE(meet(old_one, both).connected);
+  auto exchanged = settings("exchanged");
+  exchanged.formation_secret = Secret(kOtherSecret);
+  exchanged.formation_other_secret_file = write("old-secret", kSecret, 0600);
+  auto both_again = settings("both2");
+  both_again.formation_other_secret_file = both.formation_other_secret_file;
+  EXPECT_TRUE(meet(exchanged, both_again).connected);
+  auto new_one = settings("new-one");
+  new_one.formation_secret = Secret(kOtherSecret);
+  auto exchanged_again = settings("exchanged2");
+  exchanged_again.formation_secret = Secret(kOtherSecret);
+  exchanged_again.formation_other_secret_file = exchanged.formation_other_secret_file;
+  EXPECT_TRUE(meet(new_one, exchanged_again).connected);
+  auto old_again = settings("old2");
+  auto new_again = settings("new2");
+  new_again.formation_secret = Secret(kOtherSecret);
+  EXPECT_FALSE(meet(old_again, new_again).connected);
+}
+
 TEST_F(NodeTest, AnotherFileAnotherSecret) {
-  const auto write = [this](const char* name, std::string_view text, mode_t mode) {
-    const auto path = directory_ / name;
-    std::FILE* file = std::fopen(path.c_str(), "w");
-    std::fwrite(text.data(), 1, text.size(), file);
-    std::fclose(file);
-    std::filesystem::permissions(path, std::filesystem::perms(mode));
-    return path;
-  };
   auto from_file = settings("a");
   from_file.formation_secret = {};
   from_file.formation_secret_file = write("secret", kOtherSecret, 0600);

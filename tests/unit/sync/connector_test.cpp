@@ -259,6 +259,149 @@ TEST(Connector, OtherProtocolsOfTheEndpointGoElsewhereUnproven) {
   EXPECT_EQ(b.connector->unproven(), 0U);
 }
 
+// An acceptor of the old protocol that answers any proof with yes: it has no secret (D-29).
+struct RogueAcceptor final : ConnectionHandler {
+  explicit RogueAcceptor(Mesh& m, sim::HostId host,
+                         std::function<security::Nonce(const EndpointId&)> nonce)
+      : mesh(m), make_nonce(std::move(nonce)) {
+    m.network.endpoint(host).listen({std::string(kAlpnOld)}, [this](auto c) {
+      connections.push_back(c);
+      c->set_handler(this);
+    });
+  }
+  void on_data(Connection& c, StreamId id, ByteView bytes, bool) override {
+    c.consumed(id, bytes.size());
+    if (challenged.insert(c.stable_id()).second) {
+      Bytes out;
+      Writer writer(out);
+      const std::string formation_name = "peat";
+      const bool framed = bytes.front() == 1;
+      if (framed) writer.u32le(static_cast<std::uint32_t>(34 + formation_name.size()));
+      writer.u16le(static_cast<std::uint16_t>(formation_name.size()));
+      writer.text(formation_name);
+      writer.bytes(make_nonce(c.peer()));
+      ASSERT_TRUE(c.write(id, out, false));
+    } else {
+      ASSERT_TRUE(c.write(id, Bytes{1}, true));
+      ++harvested;
+    }
+  }
+  void on_closed(Connection&, const CloseInfo&) override {}
+
+  Mesh& mesh;
+  std::function<security::Nonce(const EndpointId&)> make_nonce;
+  std::vector<std::shared_ptr<Connection>> connections;
+  std::set<std::uint64_t> challenged;
+  int harvested = 0;
+};
+
+// D-29: the reference hands its documents to whoever says yes.
+TEST(Connector, D29ARogueAcceptorIsFoundOutWhereBindingIsRequired) {
+  for (const auto binding : {Binding::off, Binding::prefer, Binding::require}) {
+    Mesh mesh;
+    ConnectorOptions options{.formation = formation(), .binding = binding};
+    Node a(mesh, std::move(options));
+    Foreign host(mesh);
+    RogueAcceptor rogue(mesh, host.host, [](const EndpointId&) { return security::Nonce{}; });
+    mesh.network.options(host.host).refuses_several_protocols = true;
+    ASSERT_TRUE(a.connector->add_peer(
+        {mesh.id(host.host), mesh.network.address(host.host), PeerAuth::formation}));
+    a.connect(host.host);
+    mesh.world.run_for(minutes(1));
+    EXPECT_EQ(a.client.connections.empty(), binding == Binding::require);
+    EXPECT_EQ(rogue.harvested > 0, binding != Binding::require);
+  }
+}
+
+TEST(Connector, D29WhoHasProvedItselfOnceMustDoSoAlways) {
+  Mesh mesh;
+  std::set<EndpointId> told;
+  ConnectorOptions options{.formation = formation()};
+  options.on_bound = [&](const EndpointId& id) { told.insert(id); };
+  Node a(mesh, std::move(options));
+  Foreign host(mesh);
+  const auto key = *formation("river stone", "peat");
+  bool honest = true;
+  RogueAcceptor acceptor(mesh, host.host, [&](const EndpointId& dialler) {
+    return honest ? key.make_bound_nonce(mesh.world.random(), mesh.id(host.host), dialler)
+                  : security::Nonce{};
+  });
+  mesh.network.options(host.host).refuses_several_protocols = true;
+  ASSERT_TRUE(a.connector->add_peer(
+      {mesh.id(host.host), mesh.network.address(host.host), PeerAuth::formation}));
+  a.connect(host.host);
+  mesh.world.run_for(seconds(5));
+  ASSERT_EQ(a.client.connections.size(), 1U);
+  EXPECT_TRUE(a.client.connections[0].bound);
+  EXPECT_TRUE(told.contains(mesh.id(host.host)));
+  // Somebody has the acceptor's key, but not the secret; or stands between.
+  honest = false;
+  mesh.network.reset_connection(a.host, host.host);
+  mesh.world.run_for(seconds(1));
+  a.connect(host.host);
+  mesh.world.run_for(minutes(1));
+  EXPECT_EQ(a.client.connections.size(), 1U);
+  // And after a restart.
+  ConnectorOptions again{.formation = formation(), .bound_before = told};
+  Node b(mesh, std::move(again));
+  ASSERT_TRUE(b.connector->add_peer(
+      {mesh.id(host.host), mesh.network.address(host.host), PeerAuth::formation}));
+  b.connect(host.host);
+  mesh.world.run_for(minutes(1));
+  EXPECT_TRUE(b.client.connections.empty());
+}
+
+TEST(Connector, D31TwoSecretsAreTakenWhileOneIsChanged) {
+  Mesh mesh;
+  const auto with = [](std::string_view first, std::string_view second) {
+    return ConnectorOptions{.formation = formation(first), .other_formation = formation(second)};
+  };
+  Node old_only_node(mesh), preparing(mesh, with("river stone", "new")),
+      exchanged(mesh, with("new", "river stone")), new_only(mesh, {.formation = formation("new")});
+  const auto meet = [&](Node& one, Node& two) {
+    one.knows(two);
+    one.connect(two.host);
+    mesh.world.run_for(minutes(1));
+    return one.status(two.host).state == "connected";
+  };
+  EXPECT_TRUE(meet(old_only_node, preparing));
+  EXPECT_TRUE(meet(preparing, exchanged));
+  EXPECT_TRUE(meet(new_only, exchanged));
+  EXPECT_FALSE(meet(old_only_node, new_only));
+}
+
+// D-32: the reference lets a stranger try for ever.
+TEST(Connector, D32AnAddressThatFailsTooOftenIsTurnedAway) {
+  Mesh mesh;
+  mesh.limits.formation_failures_per_minute = 4;
+  Node a(mesh, {.formation = formation("other"), .binding = Binding::off, .native = false}),
+      b(mesh);
+  a.knows(b);
+  // The reason also tells an honest node's operator what happens.
+  std::size_t turned_away = 0;
+  for (int i = 0; i < 10; ++i) {
+    a.connect(b.host);
+    mesh.world.run_for(milliseconds(1500));
+    turned_away += a.results.back()->message.find("too many failed proofs") != std::string::npos;
+  }
+  EXPECT_GT(turned_away, 3U);
+  EXPECT_LE(b.refused.size(), 6U);
+}
+
+TEST(Connector, APeerWithSeveralAddressesIsReachedAtTheOneThatAnswers) {
+  Mesh mesh;
+  Node a(mesh), b(mesh);
+  ASSERT_TRUE(a.connector->add_peer({mesh.id(b.host),
+                                     "10.9.9.9:1",
+                                     PeerAuth::formation,
+                                     {"10.9.9.8:1", mesh.network.address(b.host)}}));
+  for (int i = 0; i < 3; ++i) {
+    a.connect(b.host);
+    mesh.world.run_for(minutes(2));
+  }
+  EXPECT_EQ(a.status(b.host).state, "connected");
+}
+
 TEST(Connector, AnotherFormationIsNotOurs) {
   Mesh mesh;
   Node a(mesh, {.formation = formation("river stone", "sea")}), b(mesh);
