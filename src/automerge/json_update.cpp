@@ -331,10 +331,23 @@ class Updater {
     const CodePoints before(old);
     const CodePoints after(wanted);
     const auto edits = diff(before.ids, after.ids);
+    // Where each code point begins in what the document counts.
+    std::vector<std::size_t> index(before.begin.begin(), before.begin.end());
+    if (document().text_unit() != TextUnit::utf8) {
+      const auto unit = unit_of(document().text_unit());
+      for (std::size_t i = 0, at = 0; i < index.size(); ++i) {
+        index[i] = at;
+        if (i + 1 == index.size()) break;
+        const auto bytes =
+            as_bytes(old).subspan(before.begin[i], before.begin[i + 1] - before.begin[i]);
+        at += static_cast<std::size_t>(units_of_text(bytes).*unit);
+      }
+    }
     for (auto edit = edits.rbegin(); edit != edits.rend(); ++edit) {
       const auto begin = after.begin[edit->from];
       const auto end = after.begin[edit->from + edit->insert];
-      PEAT_TRY_VOID(tx_.splice_text(text, edit->at, static_cast<std::ptrdiff_t>(edit->erase),
+      const auto erase = index[edit->at + edit->erase] - index[edit->at];
+      PEAT_TRY_VOID(tx_.splice_text(text, index[edit->at], static_cast<std::ptrdiff_t>(erase),
                                     wanted.substr(begin, end - begin)));
     }
     return {};

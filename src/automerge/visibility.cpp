@@ -146,6 +146,7 @@ bool Walk::look(Piece& piece) const {
     return true;
   }
   piece.place = at_;
+  piece.run = nullptr;
   const auto first = ops.slot(run.value).first;
   if (ops.row(first).action == Action::kMark) {
     piece.kind = Piece::Kind::mark;

@@ -279,6 +279,7 @@ class PEAT_API Document {
  private:
   friend class Transaction;
   friend class SyncAccess;
+  friend class View;
   friend struct ViewAccess;
   std::unique_ptr<Impl> impl_;
 };

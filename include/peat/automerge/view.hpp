@@ -35,6 +35,14 @@ namespace peat::automerge {
 class Clock;
 class Document;
 
+// A value, and the change that put it there.
+struct AuthoredValue {
+  Value value;
+  ActorId actor;
+  ChangeHash change;
+  std::int64_t time = 0;  // of the change, in seconds since the epoch
+};
+
 class PEAT_API View {
  public:
   // The winner; nullopt if absent or deleted.
@@ -43,6 +51,10 @@ class PEAT_API View {
   // All concurrent values, ascending by operation id; the winner is last.
   Result<std::vector<Value>> get_all(ObjectId object, std::string_view key) const;
   Result<std::vector<Value>> get_all(ObjectId object, std::size_t index) const;
+  // The same with their origin: who set them and when, for people to choose. A put settles it.
+  // Costs a look at every change besides.
+  Result<std::vector<AuthoredValue>> conflicts(ObjectId object, std::string_view key) const;
+  Result<std::vector<AuthoredValue>> conflicts(ObjectId object, std::size_t index) const;
   Result<std::vector<std::string_view>> keys(ObjectId object) const;  // bytewise ascending
   Result<std::vector<Value>> values(ObjectId object) const;           // winners, in order
   // Keys, elements, or text in the document's unit.
@@ -72,6 +84,8 @@ class PEAT_API View {
   friend struct ViewAccess;
   View(const Document& document, std::shared_ptr<const Clock> clock)
       : document_(&document), clock_(std::move(clock)) {}
+
+  Result<std::vector<AuthoredValue>> authored(std::vector<Value> values) const;
 
   const Document* document_;
   std::shared_ptr<const Clock> clock_;  // null: now

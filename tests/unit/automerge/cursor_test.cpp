@@ -97,6 +97,18 @@ TEST(Cursors, PointAtHeadsToo) {
   EXPECT_EQ(text.doc.at(first)->position(text.id, end).value(), 3U);
 }
 
+TEST(Cursors, AtHeadsNameAnElementThatTwoDeletedSince) {
+  Text text("abc");
+  const auto heads = text.doc.heads();
+  auto other = text.doc.fork(actor(2)).value();
+  text.splice(1, 1, "");
+  change(other, [&](Transaction& tx) { EXPECT_TRUE(tx.splice_text(text.id, 1, 1, "")); });
+  ASSERT_TRUE(text.doc.merge(other));
+  const auto then = text.doc.at(heads).value();
+  EXPECT_EQ(then.cursor(text.id, 1)->counter, 3U);
+  EXPECT_EQ(std::get<std::string_view>(std::get<Scalar>(then.get(text.id, 1).value()->data)), "b");
+}
+
 TEST(Cursors, WorkInEveryTextUnit) {
   Text text("🚀é!");
   for (const auto& [unit, index] : std::vector<std::pair<TextUnit, std::size_t>>{

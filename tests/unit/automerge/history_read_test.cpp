@@ -298,6 +298,27 @@ TEST(ViewAtHeads, EqualsTheReplayOfThatHistory) {
   }
 }
 
+TEST(Conflicts, NameWhoSetEachValueAndWhen) {
+  auto one = replica(1);
+  put(one, "k", std::int64_t{0}, {.time = 5});
+  auto two = one.fork(actor(2)).value();
+  const auto first = put(one, "k", std::string_view("one"), {.time = 10});
+  const auto second = put(two, "k", std::string_view("two"), {.time = 20});
+  ASSERT_TRUE(one.merge(two));
+  const auto found = one.read().conflicts(kRoot, "k").value();
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].actor, actor(1));
+  EXPECT_EQ(found[0].time, 10);
+  EXPECT_EQ(found[0].change, first);
+  EXPECT_EQ(found[1].actor, actor(2)) << "the winner is last";
+  EXPECT_EQ(found[1].time, 20);
+  EXPECT_EQ(found[1].change, second);
+  put(one, "k", std::string_view("one"));
+  EXPECT_EQ(one.read().conflicts(kRoot, "k").value().size(), 1U) << "a put settles it";
+  EXPECT_EQ(view(one, {first, second}).conflicts(kRoot, "k").value().size(), 2U);
+  EXPECT_TRUE(one.read().conflicts(kRoot, "none").value().empty());
+}
+
 TEST(ForkAt, GoesOnFromTheOldHeads) {
   auto doc = replica(1);
   put(doc, "a", std::int64_t{1});
@@ -401,6 +422,17 @@ TEST(TextUnits, BelongToTheDocumentAndItsForks) {
   empty.set_text_unit(TextUnit::utf8);
   ASSERT_TRUE(empty.load_incremental(saved));
   EXPECT_EQ(empty.length(object(empty, "t")).value(), 4U);
+}
+
+TEST(TextUnits, JsonUpdatesOfTextsWorkInAnyUnit) {
+  for (const auto unit : {TextUnit::code_point, TextUnit::utf8, TextUnit::utf16}) {
+    auto doc = replica(1);
+    const auto text = make(doc, "t", ObjectType::text, "🚀é middle 🚀é");
+    doc.set_text_unit(unit);
+    ASSERT_TRUE(doc.update_from_json(R"({"t":"🚀é mi🚀e x🚀é"})", {}));
+    EXPECT_EQ(doc.text(text).value(), "🚀é mi🚀e x🚀é");
+    EXPECT_EQ(object(doc, "t"), text);
+  }
 }
 
 }  // namespace
