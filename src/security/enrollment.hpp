@@ -65,18 +65,21 @@ struct DialableMember {
   friend bool operator==(const DialableMember&, const DialableMember&) = default;
 };
 
+// What our authority adds for a member to begin with.
+struct EnrollmentExtension {
+  std::string mesh_name;
+  MembershipPolicy policy = MembershipPolicy::controlled;
+  std::vector<Certificate> chain;
+  std::vector<DialableMember> members;
+};
+
 struct EnrollmentResponse {
   EnrollmentStatus status = EnrollmentStatus::denied;
   std::string reason;  // of denied and revoked
   std::optional<Certificate> certificate;
   std::optional<crypto::SecretBytes> formation_secret;
   std::uint64_t timestamp_ms = 0;
-  struct Extension {
-    std::string mesh_name;
-    MembershipPolicy policy = MembershipPolicy::controlled;
-    std::vector<Certificate> chain;
-    std::vector<DialableMember> members;
-  };
+  using Extension = EnrollmentExtension;
   std::optional<Extension> extension;
 
   Result<crypto::SecretBytes> encode() const;

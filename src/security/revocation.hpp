@@ -25,17 +25,19 @@ namespace peat::security {
 
 inline constexpr std::size_t kReasonMaxBytes = 1024;
 
+struct RevocationSeal {
+  EndpointId issuer;
+  std::uint64_t serial = 0;
+  crypto::Signature signature{};
+  friend bool operator==(const RevocationSeal&, const RevocationSeal&) = default;
+};
+
 struct Revocation {
   EndpointId subject;
   std::string reason;
   std::uint64_t timestamp_ms = 0;
-  // Together or not at all; without them it was written by an existing peer.
-  struct Seal {
-    EndpointId issuer;
-    std::uint64_t serial = 0;
-    crypto::Signature signature{};
-    friend bool operator==(const Seal&, const Seal&) = default;
-  };
+  // Without it the revocation was written by an existing peer.
+  using Seal = RevocationSeal;
   std::optional<Seal> seal;
 
   static Result<Revocation> create(const crypto::SecretKey& issuer, std::string_view mesh_id,
