@@ -71,6 +71,8 @@ struct PutOptions {
   std::string from;  // a file, "-": standard input
   std::string if_match;
   bool if_absent = false;
+  std::string wait;  // "": for nobody
+  std::uint32_t wait_seconds = 10;
 };
 int run_put(const Session& session, const PutOptions& options);
 struct UpdateOptions {

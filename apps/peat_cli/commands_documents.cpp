@@ -81,6 +81,11 @@ int send_write(const Session& session, const HttpRequest& request) {
                            : created                                ? "created"
                            : changed != nullptr && *changed == true ? "changed"
                                                                     : "unchanged"));
+    const auto* held = answer.if_contains("held_by");
+    if (held == nullptr) return;
+    for (const auto& peer : held->get_array()) {
+      print_line(fmt::format("held by {}", std::string_view(peer.get_string())));
+    }
   });
 }
 
@@ -179,7 +184,14 @@ int run_put(const Session& session, const PutOptions& options) {
     if (!content) return report(content.error());
     json = std::move(*content);
   }
-  return send_write(session, {"PUT", name->target(), "application/json", std::move(json),
+  auto target = name->target();
+  auto patient = session;
+  if (!options.wait.empty()) {
+    patient.timeout_seconds += options.wait_seconds;
+    target += fmt::format("?wait={}&deadline_ms={}", broker::percent_encode(options.wait),
+                          std::uint64_t{options.wait_seconds} * 1000);
+  }
+  return send_write(patient, {"PUT", target, "application/json", std::move(json),
                               condition(options.if_match, options.if_absent)});
 }
 

@@ -112,6 +112,11 @@ void add_document_commands(CLI::App& app, Arguments& arguments, int& exit_code) 
                   "Read the document from FILE, - for standard input.");
   put->add_option("--if-match", arguments.put.if_match, "Only if its ETag is this one.");
   put->add_flag("--if-absent", arguments.put.if_absent, "Only if there is no such document.");
+  put->add_option("--wait-for-sync", arguments.put.wait,
+                  "Return when so many peers hold it on their disks: a number, quorum or "
+                  "peer:ENDPOINT_ID.");
+  put->add_option("--wait-seconds", arguments.put.wait_seconds,
+                  "How long to wait for them; the document stays written. [10]");
 
   auto* update =
       add_command(app, exit_code, "update", "Change single fields of a document.",

@@ -5,6 +5,7 @@
 #include "base/encoding.hpp"
 #include "broker/json_text.hpp"
 #include "broker/routes.hpp"
+#include "broker/write_answer.hpp"
 
 namespace peat::broker {
 
@@ -48,26 +49,6 @@ Result<sync::Precondition> precondition(const Call& call, std::string_view key) 
   }
   result.if_heads = *heads;
   return result;
-}
-
-// Answers a write once it is durable.
-node::NodeApi::WriteDone answer_write(Call& call) {
-  return [respond = std::move(call.respond), collection = call.collection,
-          id = call.id](Result<sync::WriteResult> result) {
-    if (!result) return respond(problem(result.error()));
-    Response response;
-    response.status = result->created ? 201 : 200;
-    response.headers.emplace_back("ETag", etag_of(result->heads));
-    JsonObject object(response.body);
-    object.text("collection", collection);
-    object.text("id", id);
-    object.boolean("created", result->created);
-    object.boolean("changed", result->changed);
-    object.member("heads");
-    append_heads(response.body, result->heads);
-    object.close();
-    respond(std::move(response));
-  };
 }
 
 void get_history(Call& call, std::string_view key) {
@@ -115,8 +96,13 @@ void write_document(Call call, Write write) {
   }
   const auto condition = precondition(call, *key);
   if (!condition) return call.respond(problem(condition.error()));
+  const auto wait = wait_in_query(call.target);
+  if (!wait) return call.respond(problem(wait.error()));
+  auto& node = call.node;
   const auto body = std::move(call.request.body);
-  (call.node.*write)(*key, body, *condition, answer_write(call));
+  const auto answer = std::make_shared<WriteAnswer>(call, wait->has_value());
+  (node.*write)(*key, body, *condition, answer->on_written());
+  if (*wait) node.await_holders(*key, (*wait)->wanted, (*wait)->deadline, answer->on_held());
 }
 
 }  // namespace

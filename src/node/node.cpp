@@ -58,6 +58,8 @@ class NodeImpl final : public Node {
   void patch(std::string_view key, std::string_view merge_patch,
              const sync::Precondition& precondition, WriteDone done) override;
   void erase(std::string_view key, const sync::Precondition& precondition, WriteDone done) override;
+  void await_holders(std::string_view key, const std::optional<sync::WaitFor>& wanted,
+                     Duration deadline, sync::WriteWaits::Done done) override;
   Result<std::vector<std::string>> keys(std::string_view prefix, std::string_view after,
                                         std::size_t limit) override {
     return store_->keys(prefix, after, limit);
@@ -375,6 +377,19 @@ void NodeImpl::patch(std::string_view key, std::string_view merge_patch,
 
 void NodeImpl::erase(std::string_view key, const sync::Precondition& precondition, WriteDone done) {
   acknowledge(documents_->erase(key, std::nullopt, precondition), std::move(done));
+}
+
+void NodeImpl::await_holders(std::string_view key, const std::optional<sync::WaitFor>& wanted,
+                             Duration deadline, sync::WriteWaits::Done done) {
+  sync::Write write{std::string(key), {}, store_->last_seq()};
+  if (const auto record = store_->document(key); record && *record) {
+    write.heads = (*record)->heads;
+    write.seq = (*record)->seq;
+  } else if (const auto buried = store_->tombstone(key); buried && *buried) {
+    write.seq = (*buried)->seq;
+  }
+  const auto enough = wanted.value_or(sync::WaitFor{coordinator_->quorum_peers(), {}});
+  coordinator_->await_holders(std::move(write), enough, deadline, std::move(done));
 }
 
 void NodeImpl::acknowledge(Result<sync::WriteResult> result, WriteDone done) {

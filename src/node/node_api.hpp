@@ -20,6 +20,7 @@
 #include "peat/ids.hpp"
 #include "security/trust.hpp"
 #include "sync/documents.hpp"
+#include "sync/write_waits.hpp"
 
 namespace peat::node {
 
@@ -98,6 +99,11 @@ class NodeApi {
                      const sync::Precondition& precondition, WriteDone done) = 0;
   virtual void erase(std::string_view key, const sync::Precondition& precondition,
                      WriteDone done) = 0;
+  // Calls back when as many peers hold the document, as it is now, on their disks; or with those
+  // that do when the deadline comes. nullopt: as many as make a majority with this node. Called in
+  // the same turn as the write, it misses no answer.
+  virtual void await_holders(std::string_view key, const std::optional<sync::WaitFor>& wanted,
+                             Duration deadline, sync::WriteWaits::Done done) = 0;
   // Keys with this prefix after `after`, in bytewise order; documents are not read.
   virtual Result<std::vector<std::string>> keys(std::string_view prefix, std::string_view after,
                                                 std::size_t limit) = 0;

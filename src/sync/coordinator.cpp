@@ -70,7 +70,8 @@ class CoordinatorImpl final : public Coordinator {
         channels_(channels),
         executor_(executor),
         options_(std::move(options)),
-        lines_(std::move(lines)) {
+        lines_(std::move(lines)),
+        waits_(executor, options_.limits) {
     observer_ = documents_.store().subscribe([this](const auto& event) { on_change(event); });
     channels_.set_listener_factory([this](SyncChannel& channel) { return listener(channel); });
   }
@@ -124,6 +125,24 @@ class CoordinatorImpl final : public Coordinator {
     });
   }
 
+  void await_holders(Write write, const WaitFor& wanted, Duration deadline,
+                     WriteWaits::Done done) override {
+    std::map<EndpointId, store::Seq> acked;
+    for (const auto& [peer, owned] : sessions_) {
+      const auto status = owned->session().status();
+      if (status.dialect == Dialect::native) acked[peer] = status.acked;
+    }
+    waits_.add(std::move(write), wanted, deadline, acked, std::move(done));
+  }
+
+  std::size_t quorum_peers() const override {
+    std::set<EndpointId> known;
+    if (const auto noted = noted_peers(documents_.store()))
+      known.insert(noted->begin(), noted->end());
+    for (const auto& [peer, owned] : sessions_) known.insert(peer);
+    return (known.size() + 1) / 2;
+  }
+
   void forget(const EndpointId& peer) override {
     if (sessions_.contains(peer)) {
       leaving_.insert(peer);
@@ -171,8 +190,11 @@ class CoordinatorImpl final : public Coordinator {
     const auto peer = channel.peer_id();
     end(peer);  // the one before may not have heard yet that its channel is closed
     const auto number = ++next_number_;
-    SessionContext context{documents_,      lines_, executor_,        options_.node_id,
-                           options_.limits, {},     relation_of(peer)};
+    SessionContext context{documents_,      lines_, executor_,         options_.node_id,
+                           options_.limits, {},     relation_of(peer), {}};
+    context.on_ack = [this, peer](store::Seq acked, const auto& declined) {
+      waits_.on_ack(peer, acked, declined);
+    };
     if (options_.on_fault) {
       context.on_fault = [this, peer](const DocumentFault& fault) {
         options_.on_fault(peer, fault);
@@ -219,6 +241,7 @@ class CoordinatorImpl final : public Coordinator {
   Executor& executor_;
   Options options_;
   FeedLines lines_;
+  WriteWaits waits_;
   std::uint64_t observer_ = 0;
   std::map<EndpointId, std::unique_ptr<OwnedSession>> sessions_;
   std::map<EndpointId, std::uint64_t> numbers_;  // tells a peer's new session from its old one

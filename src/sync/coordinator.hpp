@@ -20,6 +20,7 @@
 #include "sync/channel.hpp"
 #include "sync/documents.hpp"
 #include "sync/session.hpp"
+#include "sync/write_waits.hpp"
 
 namespace peat::sync {
 
@@ -54,6 +55,12 @@ class Coordinator {
   // Whether every peer that counts has the tombstone (on its disk; an old one: at hand). One that
   // it may not travel to never has it.
   virtual bool acknowledged(const store::TombstoneRecord& tombstone) const = 0;
+
+  // Calls back when so many peers hold the write durably, or when the deadline comes.
+  virtual void await_holders(Write write, const WaitFor& wanted, Duration deadline,
+                             WriteWaits::Done done) = 0;
+  // How many other nodes make a majority with this one, of all that are known.
+  virtual std::size_t quorum_peers() const = 0;
 
   // Erases what the store keeps of this peer (its position, its sync states), as soon as its
   // session is over: remove its channel first. It may come back, and begins at the beginning.

@@ -50,6 +50,9 @@ struct SessionContext {
   Limits limits;
   std::function<void(const DocumentFault&)> on_fault;  // may be empty
   Relation relation = Relation::unknown;               // of the peer
+  // The peer durably holds our feed up to a position, but for the documents named (with what it
+  // has of them). May be empty.
+  std::function<void(store::Seq acked, const std::vector<wire::DocumentHeads>& declined)> on_ack;
 };
 
 struct SessionStatus {

@@ -1,6 +1,8 @@
 // What both dialects of a session share: the seam to PeerSession, counters, bounded sets.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -10,6 +12,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "sync/session.hpp"
 
@@ -44,6 +47,92 @@ class KeyQueue {
   std::uint64_t limit_;
   std::deque<std::string> order_;
   std::unordered_set<std::string> members_;
+};
+
+// Urgent keys by the class of their collection, each class bounded for itself.
+class UrgentKeys {
+ public:
+  UrgentKeys(std::uint64_t limit, const Documents& documents)
+      : documents_(documents),
+        queues_{KeyQueue(limit), KeyQueue(limit), KeyQueue(limit), KeyQueue(limit),
+                KeyQueue(limit)} {}
+
+  QosClass class_of(std::string_view key) const {
+    const auto parts = split_key(key);
+    return parts ? documents_.collections().rule(parts->collection).qos : QosClass::normal;
+  }
+  // False if its class is full and the key is not in it.
+  bool push(std::string_view key) { return of(class_of(key)).push(key); }
+  bool push_deletion(std::string_view key) { return of(QosClass::critical).push(key); }
+  KeyQueue& of(QosClass qos) { return queues_[static_cast<std::size_t>(qos)]; }
+  bool empty() const {
+    return std::ranges::all_of(queues_, [](const auto& queue) { return queue.empty(); });
+  }
+
+ private:
+  const Documents& documents_;
+  std::array<KeyQueue, kQosClasses> queues_;
+};
+
+// Shares of one link among flows that may or may not have something to send: each gets at least
+// its weight's part of the bytes, what others leave goes to whoever has something, and one that
+// was silent has saved nothing up.
+template <std::size_t n>
+class FairShare {
+ public:
+  explicit FairShare(const std::array<std::uint64_t, n>& weights) : weights_(weights) {}
+
+  // Whose turn it is, next ones behind; of equals the lower number first.
+  std::array<std::size_t, n> order() const {
+    std::array<std::size_t, n> flows;
+    for (std::size_t i = 0; i < n; ++i) flows[i] = i;
+    std::ranges::stable_sort(flows, {}, [this](auto flow) { return start(flow); });
+    return flows;
+  }
+  void charge(std::size_t flow, std::uint64_t bytes) {
+    now_ = start(flow);
+    finished_[flow] = now_ + bytes * kScale / weights_[flow];
+  }
+
+ private:
+  static constexpr std::uint64_t kScale = 1024;
+  std::uint64_t start(std::size_t flow) const { return std::max(now_, finished_[flow]); }
+
+  std::array<std::uint64_t, n> weights_;
+  std::array<std::uint64_t, n> finished_{};
+  std::uint64_t now_ = 0;
+};
+
+// How large the next message may be: what one did to the link says it.
+class Pacer {
+ public:
+  // A message should hold the link for no longer than the one, and is worth its own for the other.
+  static constexpr Duration kSlow = std::chrono::milliseconds(150);
+  static constexpr Duration kQuick = std::chrono::milliseconds(30);
+
+  Pacer(std::size_t least, std::size_t most)
+      : least_(least), most_(most), bytes_(std::min(4 * least, most)) {}
+
+  std::size_t bytes() const { return bytes_; }
+  // The channel wants the next message.
+  void ready(Instant now) {
+    if (!blocked_since_) return;
+    const auto held = now - *std::exchange(blocked_since_, std::nullopt);
+    if (held > kSlow) bytes_ = std::max(bytes_ / 2, least_);
+    if (held < kQuick && was_large_) bytes_ = std::min(bytes_ * 2, most_);
+  }
+  // It has taken one. A small one says nothing of what the link can do.
+  void sent(Instant now, std::size_t size) {
+    blocked_since_ = now;
+    was_large_ = size >= bytes_ / 2;
+  }
+
+ private:
+  std::size_t least_;
+  std::size_t most_;
+  std::size_t bytes_;
+  bool was_large_ = false;
+  std::optional<Instant> blocked_since_;
 };
 
 // A memory of at most `limit` keys; the least recently used is forgotten.

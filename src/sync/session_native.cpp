@@ -2,6 +2,7 @@
 #include "sync/session_native.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace peat::sync {
@@ -10,6 +11,7 @@ namespace {
 // A frame is closed when it has this much: large enough to cost little per document, small enough
 // that a receiver's loop takes it in a few milliseconds.
 constexpr std::size_t kFrameBytes = 128U << 10;
+constexpr std::size_t kLeastFrameBytes = 2U << 10;
 constexpr std::size_t kFrameEntries = 512;
 constexpr std::size_t kOffersOpen = 4;
 constexpr std::size_t kRowsPerLook = 256;
@@ -18,11 +20,14 @@ constexpr std::size_t kRowsPerLook = 256;
 constexpr store::Seq kSilentRows = 512;
 // Farther behind the feed's end than this, a new change goes out ahead of its turn.
 constexpr store::Seq kUrgentDistance = 64;
+constexpr store::Seq kUrgentDistanceHigh = 8;  // of the two highest classes
+// The five classes, answers, and the feed.
+constexpr std::array<std::uint64_t, kQosClasses + 2> kWeights = {40, 30, 20, 8, 2, 20, 20};
 
 }  // namespace
 
 bool NativeSession::Load::full() const {
-  return bytes >= kFrameBytes || changes.documents.size() >= kFrameEntries ||
+  return bytes >= most || changes.documents.size() >= kFrameEntries ||
          heads.documents.size() >= kFrameEntries || tombstones.tombstones.size() >= kFrameEntries;
 }
 
@@ -38,9 +43,12 @@ NativeSession::NativeSession(SyncChannel& channel, const SessionContext& context
       store_(context.documents.store()),
       peer_(channel.peer_id()),
       wake_(std::move(wake)),
-      urgent_(context.limits.sync_urgent_keys),
+      urgent_(context.limits.sync_urgent_keys, context.documents),
+      share_(kWeights),
+      pacer_(kLeastFrameBytes, kFrameBytes),
       known_(context.limits.sync_known_heads),
       told_(context.limits.sync_known_heads),
+      declined_(context.limits.sync_needs),
       retry_(context.limits.sync_needs) {}
 
 // What was heard since the last note: positions that came alone were not worth a commit.
@@ -57,7 +65,11 @@ Status NativeSession::save(store::Seq position) {
 void NativeSession::on_change(const store::ChangeEvent& event) {
   if (event.origin == peer_ || !hello_) return;
   // What does not fit waits for the cursor.
-  if (!offers_.empty() || event.seq - cursor_ > kUrgentDistance) urgent_.push(event.key);
+  const bool deleted = event.action == store::ChangeEvent::Action::erase;
+  const auto qos = deleted ? QosClass::critical : urgent_.class_of(event.key);
+  const auto distance = qos <= QosClass::high ? kUrgentDistanceHigh : kUrgentDistance;
+  if (offers_.empty() && event.seq - cursor_ <= distance) return;
+  urgent_.of(qos).push(event.key);
 }
 
 wire::Hello NativeSession::make_hello() const {
@@ -75,6 +87,7 @@ wire::Hello NativeSession::make_hello() const {
 }
 
 bool NativeSession::send_next() {
+  pacer_.ready(context_.executor.now().mono);
   if (ready_.empty()) {
     auto frame = next_frame();
     if (!frame) return false;
@@ -86,7 +99,22 @@ bool NativeSession::send_next() {
     counters_.fault("", sent.error(), context_.limits);
   }
   ready_.pop_front();
+  pacer_.sent(context_.executor.now().mono, std::exchange(filled_, 0));
   return true;
+}
+
+wire::DurableAck NativeSession::make_ack() {
+  constexpr std::size_t kNamed = 256;  // in one frame; the rest goes with the next
+  wire::DurableAck ack{acked_, {}};
+  while (!declined_.empty() && ack.documents.size() < kNamed) {
+    const auto& key = declined_.front();
+    const auto heads = store_.heads(key);
+    const auto epoch = context_.documents.epoch(key);
+    ack.documents.push_back(
+        {key, epoch ? *epoch : Epoch{}, heads && *heads ? **heads : automerge::Heads{}});
+    declined_.pop();
+  }
+  return ack;
 }
 
 // Answers before news, news before bulk.
@@ -101,14 +129,16 @@ std::optional<wire::NativeFrame> NativeSession::next_frame() {
   if (durable_ > acked_) {
     acked_ = durable_;
     state_position_ = true;
-    return wire::DurableAck{acked_, {}};
+    return make_ack();
   }
   if (!needs_.empty()) {
     auto need = std::move(needs_.front());
     needs_.pop_front();
     return need;
   }
-  if (fill_urgent() || fill_asked() || fill_from_feed()) {
+  for (const auto flow : share_.order()) {
+    if (!fill(flow)) continue;
+    share_.charge(flow, filled_);
     auto frame = std::move(ready_.front());
     ready_.pop_front();
     return frame;
@@ -165,8 +195,15 @@ void NativeSession::learn(std::string_view key, const automerge::Heads& heads) {
 
 // --- filling frames -----------------------------------------------------------------------------
 
+bool NativeSession::fill(std::size_t flow) {
+  if (flow == kAsked) return fill_asked();
+  if (flow == kFeed) return fill_from_feed();
+  return fill_urgent(static_cast<QosClass>(flow));
+}
+
 bool NativeSession::put_ready(Load load) {
   if (load.empty()) return false;
+  filled_ = load.bytes;
   auto* position = &load.heads.position;  // of the frame that leaves last
   if (load.heads.documents.empty()) {
     position = load.changes.documents.empty() ? &load.tombstones.position : &load.changes.position;
@@ -180,17 +217,20 @@ bool NativeSession::put_ready(Load load) {
   return true;
 }
 
-bool NativeSession::fill_urgent() {
+bool NativeSession::fill_urgent(QosClass qos) {
+  auto& keys = urgent_.of(qos);
   Load load;
-  while (!urgent_.empty() && !load.full()) {
-    add_live_document(urgent_.front(), load);
-    urgent_.pop();
+  load.most = pacer_.bytes();
+  while (!keys.empty() && !load.full()) {
+    add_live_document(keys.front(), load);
+    keys.pop();
   }
   return put_ready(std::move(load));
 }
 
 bool NativeSession::fill_asked() {
   Load load;
+  load.most = pacer_.bytes();
   while (!asked_.empty() && !load.full()) {
     const auto ask = std::move(asked_.front());
     asked_.pop_front();
@@ -205,6 +245,7 @@ bool NativeSession::fill_asked() {
 bool NativeSession::fill_from_feed() {
   if (offers_.size() >= kOffersOpen) return false;
   Load load;
+  load.most = pacer_.bytes();
   const auto before = given();
   while (!load.full()) {
     const auto rows = store_.feed(cursor_, kRowsPerLook);

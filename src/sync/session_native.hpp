@@ -13,6 +13,11 @@
 // lacks dependencies that it has asked for. Behind an acknowledgement it states its own position,
 // which has moved by what it received: so a reconnect costs what changed, in both directions.
 //
+// Classes. What is due shares the link by weight (spec/transport_qos.md 10.1): the urgent keys of
+// each class, answers, and the walk through the feed, so that nothing waits behind bulk (F19) and
+// nothing starves (F18). Frames are made as small as the link is slow, so that what is most urgent
+// waits for a fraction of a second of what is under way.
+//
 // What a live change is sent with: the changes since what the peer is known to have; if that is
 // not known, the changes that are the new heads. A receiver that finds dependencies missing asks.
 #pragma once
@@ -64,6 +69,7 @@ class NativeSession final : public DialectSession {
     wire::DocChanges changes;
     wire::DocHeads heads;
     std::size_t bytes = 0;
+    std::size_t most = 0;  // bytes, when it is full
     bool full() const;
     bool empty() const;
   };
@@ -88,7 +94,13 @@ class NativeSession final : public DialectSession {
   // --- sending (session_native.cpp)
   wire::Hello make_hello() const;
   std::optional<wire::NativeFrame> next_frame();
-  bool fill_urgent();
+  wire::DurableAck make_ack();
+  // Who shares the link: the urgent keys of each class, what the peer has asked for, the feed.
+  static constexpr std::size_t kAsked = kQosClasses;
+  static constexpr std::size_t kFeed = kQosClasses + 1;
+  static constexpr std::size_t kFlows = kQosClasses + 2;
+  bool fill(std::size_t flow);
+  bool fill_urgent(QosClass qos);
   bool fill_asked();
   bool fill_from_feed();
   void add_row(const store::FeedRow& row, Load& load);
@@ -126,7 +138,10 @@ class NativeSession final : public DialectSession {
   store::Seq stated_ = 0;                // the last position that went out
   bool state_position_ = true;  // now is a moment to state it without a message that carries it
   bool skip_own_rows_ = true;   // rows that came from the peer on this connection
-  KeyQueue urgent_;
+  UrgentKeys urgent_;
+  FairShare<kFlows> share_;
+  std::size_t filled_ = 0;  // bytes of the last load
+  Pacer pacer_;
   std::deque<Ask> asked_;
   std::deque<Offer> offers_;
   std::uint64_t first_offer_ = 1;  // number of offers_.front()
@@ -139,6 +154,7 @@ class NativeSession final : public DialectSession {
   // receiving
   std::deque<wire::Need> needs_;                               // to be sent
   std::map<std::string, std::uint32_t, std::less<>> awaited_;  // asked for unprompted; how often
+  KeyQueue declined_;                                          // not taken, and not told yet
   KeyQueue retry_;          // not taken by our store; asked for when it takes writes again
   bool frozen_ = false;     // lost track of what is lacking: no more positions on this connection
   store::Seq heard_ = 0;    // the last position the peer stated

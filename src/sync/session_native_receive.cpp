@@ -35,6 +35,7 @@ void NativeSession::on_native(wire::NativeFrame frame) {
     on_tombstones(*tombstones);
   } else if (const auto* ack = std::get_if<wire::DurableAck>(&frame)) {
     counters_.acked = std::max(counters_.acked, std::min(ack->position, stated_));
+    if (context_.on_ack) context_.on_ack(counters_.acked, ack->documents);
   } else if (const auto* done = std::get_if<wire::FeedDone>(&frame)) {
     on_position(done->position);
   } else if (const auto* ping = std::get_if<wire::Ping>(&frame)) {
@@ -84,6 +85,7 @@ void NativeSession::on_document(const wire::DocumentChanges& document) {
   if (result->refused) {
     ++counters_.refused;
     awaited_.erase(key);
+    declined_.push(key);
     urgent_.push(key);  // its tombstone
     return;
   }
@@ -117,6 +119,7 @@ void NativeSession::on_document(const wire::DocumentChanges& document) {
 void NativeSession::on_document_error(std::string_view key, const Error& error) {
   if (!is_local(error)) {
     counters_.fault(key, error, context_.limits);
+    declined_.push(key);
     awaited_.erase(std::string(key));
     return;
   }
@@ -179,6 +182,7 @@ void NativeSession::ask_again(std::string_view key, const automerge::Heads& have
                      "the peer does not send what its own changes "
                      "depend on; skipped"},
                     context_.limits);
+    declined_.push(key);
     awaited_.erase(asked);
     return;
   }

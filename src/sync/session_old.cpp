@@ -11,6 +11,8 @@ namespace {
 constexpr std::size_t kRowsPerTurn = 256;  // of the feed: others wait for the loop meanwhile
 // Farther behind the feed's end than this, a new change goes out ahead of its turn.
 constexpr store::Seq kUrgentDistance = 64;
+constexpr std::size_t kLeastBatchBytes = 4U << 10;
+constexpr std::uint32_t kOthersEvery = 4;
 constexpr Duration kSurelyArrived = std::chrono::minutes(10);
 
 // The heads that a sync message announces; empty if it cannot be read.
@@ -34,7 +36,10 @@ OldSession::OldSession(SyncChannel& channel, const SessionContext& context,
       store_(context.documents.store()),
       peer_(channel.peer_id()),
       start_(store_.last_seq()),
-      urgent_(std::min(context.limits.sync_urgent_keys, context.limits.sync_states / 4)),
+      // Five classes of them: see the header.
+      urgent_(std::min(context.limits.sync_urgent_keys / 5, context.limits.sync_states / 20),
+              context.documents),
+      pacer_(kLeastBatchBytes, wire::kMaxBatchBytesSent / 2),
       wanted_(context.limits.wire_batch_entries),  // all that one batch can announce
       replies_(context.limits.sync_states / 4),
       states_(context.limits.sync_states),
@@ -172,6 +177,13 @@ bool OldSession::was_refused(std::string_view key, ByteView what) {
 // --- sending ------------------------------------------------------------------------------------
 
 bool OldSession::send_next() {
+  pacer_.ready(context_.executor.now().mono);
+  const bool sent = send_one();
+  if (sent) pacer_.sent(context_.executor.now().mono, batch_bytes_);
+  return sent;
+}
+
+bool OldSession::send_one() {
   if (unsent_frame_) {
     if (!channel_.send_frame(*unsent_frame_)) return false;
     unsent_frame_.reset();
@@ -187,8 +199,11 @@ bool OldSession::send_next() {
 
   wire::SyncBatch batch;
   batch_bytes_ = wire::kBatchHeaderBytes;
-  fill_urgent(batch);
+  const bool urgent_last = ++batches_ % kOthersEvery == 0;
+  if (!urgent_last) fill_urgent(batch);
+  fill_answers(batch);
   if (batch.entries.empty()) fill_from_feed(batch);
+  if (batch.entries.empty() && urgent_last) fill_urgent(batch);
   write_settled();
   return !batch.entries.empty() && send_batch(std::move(batch));
 }
@@ -253,17 +268,23 @@ bool OldSession::send_batch(wire::SyncBatch batch) {
   return false;
 }
 
+bool OldSession::is_full(const wire::SyncBatch& batch) const {
+  return batch.entries.size() + 2 > wire::kMaxBatchEntriesSent || batch_bytes_ >= pacer_.bytes();
+}
+
 void OldSession::fill_urgent(wire::SyncBatch& batch) {
-  const auto full = [&] {
-    return batch.entries.size() + 2 > wire::kMaxBatchEntriesSent ||
-           batch_bytes_ >= wire::kMaxBatchBytesSent / 2;
-  };
-  while (!urgent_.empty() && !full()) {
-    add_document(urgent_.front(), batch);
-    urgent_.pop();
+  for (std::size_t i = 0; i < kQosClasses; ++i) {
+    auto& keys = urgent_.of(static_cast<QosClass>(i));
+    while (!keys.empty() && !is_full(batch)) {
+      add_document(keys.front(), batch);
+      keys.pop();
+    }
   }
+}
+
+void OldSession::fill_answers(wire::SyncBatch& batch) {
   for (auto* queue : {&wanted_, &replies_}) {
-    while (!queue->empty() && !full()) {
+    while (!queue->empty() && !is_full(batch)) {
       add_message(queue->front(), batch);
       queue->pop();
     }
@@ -274,10 +295,7 @@ void OldSession::fill_from_feed(wire::SyncBatch& batch) {
   const auto rows = store_.feed(cursor_, kRowsPerTurn);
   if (!rows) return counters_.fault("", rows.error(), context_.limits);
   for (const auto& row : *rows) {
-    if (batch.entries.size() + 2 > wire::kMaxBatchEntriesSent ||
-        batch_bytes_ >= wire::kMaxBatchBytesSent / 2) {
-      break;
-    }
+    if (is_full(batch)) break;
     cursor_ = row.seq;
     if (row.seq > start_ && skip_own_rows_ && row.origin == peer_) continue;
     if (row.kind == store::FeedKind::tombstone) {

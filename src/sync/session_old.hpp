@@ -51,10 +51,13 @@ class OldSession final : public DialectSession {
   bool was_refused(std::string_view key, ByteView what);
 
   // --- sending
+  bool send_one();
+  bool is_full(const wire::SyncBatch& batch) const;
   void collect_tombstones();
   bool send_tombstones();
   bool send_batch(wire::SyncBatch batch);
   void fill_urgent(wire::SyncBatch& batch);
+  void fill_answers(wire::SyncBatch& batch);
   void fill_from_feed(wire::SyncBatch& batch);
   bool travels(const wire::Tombstone& tombstone) const;
   void add_document(std::string_view key, wire::SyncBatch& batch);
@@ -86,9 +89,11 @@ class OldSession final : public DialectSession {
   std::optional<wire::SyncBatch> unsent_;  // the channel had no room
   std::optional<wire::Frame> unsent_frame_;
   // Together fewer than states_ holds: what an answer goes by must not be forgotten before it.
-  KeyQueue urgent_;
-  KeyQueue wanted_;   // to be answered because we lack something
-  KeyQueue replies_;  // to be answered because the peer waits for it (A11)
+  UrgentKeys urgent_;
+  Pacer pacer_;
+  std::uint32_t batches_ = 0;  // made; in every fourth what is urgent comes last
+  KeyQueue wanted_;            // to be answered because we lack something
+  KeyQueue replies_;           // to be answered because the peer waits for it (A11)
   RecentMap<automerge::SyncState> states_;
   RecentMap<automerge::Heads> known_;  // heads the peer has, of documents that travel whole
   RecentMap<Digest> snapshots_;        // the last one received and stored

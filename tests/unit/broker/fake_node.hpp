@@ -76,6 +76,13 @@ class FakeNode final : public node::NodeApi {
     documents.erase(documents.find(key));
     done(sync::WriteResult{});
   }
+  void await_holders(std::string_view, const std::optional<sync::WaitFor>& wanted, Duration,
+                     sync::WriteWaits::Done done) override {
+    last_wait = wanted;
+    done(sync::Holders{!nobody_holds, {EndpointId{}}});
+  }
+  std::optional<sync::WaitFor> last_wait;
+  bool nobody_holds = false;
   Result<std::vector<std::string>> keys(std::string_view prefix, std::string_view after,
                                         std::size_t limit) override {
     if (keys_throw) throw std::runtime_error("keys");

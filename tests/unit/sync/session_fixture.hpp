@@ -112,6 +112,7 @@ class FakeChannel final : public SyncChannel {
   bool losing = false;    // messages vanish, as before a connection is noticed to be dead
   bool doubling = false;  // messages arrive twice
   Duration latency = std::chrono::milliseconds(5);
+  std::uint64_t bytes_per_second = 0;  // 0: as fast as can be
 
  private:
   void count(wire::EntryType type) {
@@ -126,7 +127,15 @@ class FakeChannel final : public SyncChannel {
     ++frames;
     bytes += out.size();
     ++in_flight_;
-    world_.after(latency, [this, generation = generation_, out = std::move(out)] {
+    auto delay = latency;
+    if (bytes_per_second > 0) {
+      const auto now = world_.now().mono;
+      free_at_ = std::max(free_at_, now) + std::chrono::seconds(1) *
+                                               static_cast<std::int64_t>(out.size()) /
+                                               static_cast<std::int64_t>(bytes_per_second);
+      delay += free_at_ - now;
+    }
+    world_.after(delay, [this, generation = generation_, out = std::move(out)] {
       if (generation != generation_) return;
       --in_flight_;
       if (!losing && other_ != nullptr) {
@@ -161,6 +170,7 @@ class FakeChannel final : public SyncChannel {
   FakeChannel* other_ = nullptr;
   std::uint64_t generation_ = 0;
   int in_flight_ = 0;
+  Instant free_at_{};
 };
 
 // A peer played by the test: keeps what it hears and sends what it is told to.
