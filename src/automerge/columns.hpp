@@ -13,6 +13,9 @@
 // over re-encoded columns.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -23,19 +26,22 @@ namespace peat::automerge {
 // The three value codings, as policies of the run-length coder.
 struct UlebValue {
   using Type = std::uint64_t;
-  static void put(Bytes& out, Type v) { put_uleb(out, v); }
+  static std::size_t most(Type) { return 10; }
+  static std::uint8_t* write(std::uint8_t* at, Type v) { return write_uleb(at, v); }
   static Type get(Input& in) { return in.uleb(); }
 };
 struct SlebValue {
   using Type = std::int64_t;
-  static void put(Bytes& out, Type v) { put_sleb(out, v); }
+  static std::size_t most(Type) { return 10; }
+  static std::uint8_t* write(std::uint8_t* at, Type v) { return write_sleb(at, v); }
   static Type get(Input& in) { return in.sleb(); }
 };
 struct TextValue {
   using Type = std::string_view;
-  static void put(Bytes& out, Type v) {
-    put_uleb(out, v.size());
-    put_bytes(out, as_bytes(v));
+  static std::size_t most(Type v) { return 10 + v.size(); }
+  static std::uint8_t* write(std::uint8_t* at, Type v) {
+    at = write_uleb(at, v.size());
+    return std::copy(v.begin(), v.end(), at);
   }
   static Type get(Input& in) { return as_text(in.prefixed()); }
 };
@@ -46,8 +52,7 @@ class RleEncoder {
   using Type = typename Value::Type;
 
   void clear() {
-    out_.clear();
-    literal_.clear();
+    end_ = 0;
     literals_ = 0;
     count_ = 0;
     any_value_ = false;
@@ -75,42 +80,63 @@ class RleEncoder {
   }
   // The column; empty if every row was null (such columns are left out).
   const Bytes& finish() {
-    if (!any_value_) {
+    if (any_value_) {
+      flush();
+      close_literal();
+    } else {
       clear();
-      return out_;
     }
-    flush();
-    flush_literal();
+    out_.resize(end_);
     return out_;
   }
 
  private:
-  void flush_literal() {
+  // Room for `n` more bytes; out_ is longer than what was written, up to finish().
+  std::uint8_t* room(std::size_t n) {
+    if (out_.size() - end_ < n) out_.resize(std::max(end_ + n, 2 * out_.size() + 32));
+    return out_.data() + end_;
+  }
+  void wrote(const std::uint8_t* to) { end_ = static_cast<std::size_t>(to - out_.data()); }
+
+  // A literal stands behind one byte for its count, which may turn out to need more.
+  void close_literal() {
     if (literals_ == 0) return;
-    put_sleb(out_, -literals_);
-    put_bytes(out_, literal_);
-    literal_.clear();
+    std::array<std::uint8_t, 10> count;
+    const auto bytes =
+        static_cast<std::size_t>(write_sleb(count.data(), -literals_) - count.data());
+    if (bytes > 1) {
+      room(bytes - 1);
+      const auto from = out_.begin() + static_cast<std::ptrdiff_t>(literal_);
+      std::copy_backward(from + 1, out_.begin() + static_cast<std::ptrdiff_t>(end_),
+                         out_.begin() + static_cast<std::ptrdiff_t>(end_ + bytes - 1));
+      end_ += bytes - 1;
+    }
+    std::copy_n(count.data(), bytes, out_.data() + literal_);
     literals_ = 0;
   }
   void flush() {
     if (count_ == 0) return;
     if (null_) {
-      flush_literal();
-      put_sleb(out_, 0);
-      put_uleb(out_, count_);
+      close_literal();
+      auto* at = room(11);
+      *at++ = 0;
+      wrote(write_uleb(at, count_));
     } else if (count_ == 1) {
-      Value::put(literal_, value_);
-      ++literals_;
+      auto* at = room(1 + Value::most(value_));
+      if (literals_++ == 0) literal_ = static_cast<std::size_t>(at++ - out_.data());
+      wrote(Value::write(at, value_));
     } else {
-      flush_literal();
-      put_sleb(out_, static_cast<std::int64_t>(count_));
-      Value::put(out_, value_);
+      close_literal();
+      auto* at = room(10 + Value::most(value_));
+      at = write_sleb(at, static_cast<std::int64_t>(count_));
+      wrote(Value::write(at, value_));
     }
     count_ = 0;
   }
 
   Bytes out_;
-  Bytes literal_;
+  std::size_t end_ = 0;
+  std::size_t literal_ = 0;  // where the open literal begins
   std::int64_t literals_ = 0;
   Type value_{};
   std::uint64_t count_ = 0;

@@ -23,18 +23,15 @@ struct EncodeScalar {
   std::uint8_t operator()(Null) const { return kTypeNull; }
   std::uint8_t operator()(bool v) const { return v ? kTypeTrue : kTypeFalse; }
   std::uint8_t operator()(std::uint64_t v) const {
-    auto* end = out.small.data();
-    for (; v >= 0x80; v >>= 7) *end++ = static_cast<std::uint8_t>(v | 0x80);
-    *end++ = static_cast<std::uint8_t>(v);
-    out.small_bytes = static_cast<std::uint8_t>(end - out.small.data());
+    took(write_uleb(out.small.data(), v));
     return kTypeUint;
   }
   std::uint8_t operator()(std::int64_t v) const {
-    auto* end = out.small.data();
-    for (; v < -0x40 || v >= 0x40; v >>= 7) *end++ = static_cast<std::uint8_t>((v & 0x7f) | 0x80);
-    *end++ = static_cast<std::uint8_t>(v & 0x7f);
-    out.small_bytes = static_cast<std::uint8_t>(end - out.small.data());
+    took(write_sleb(out.small.data(), v));
     return kTypeInt;
+  }
+  void took(const std::uint8_t* end) const {
+    out.small_bytes = static_cast<std::uint8_t>(end - out.small.data());
   }
   std::uint8_t operator()(double v) const {
     std::memcpy(out.small.data(), &v, 8);

@@ -17,17 +17,8 @@ class Pen {
   explicit Pen(std::uint8_t* at) : at_(at) {}
   std::uint8_t* at() const { return at_; }
   void byte(std::uint64_t v) { *at_++ = static_cast<std::uint8_t>(v); }
-  void uleb(std::uint64_t v) {
-    for (; v >= 0x80; v >>= 7) byte(v | 0x80);
-    byte(v);
-  }
-  void sleb(std::int64_t v) {
-    while (v < -0x40 || v >= 0x40) {
-      byte(static_cast<std::uint64_t>(v & 0x7f) | 0x80);
-      v >>= 7;
-    }
-    byte(static_cast<std::uint64_t>(v & 0x7f));
-  }
+  void uleb(std::uint64_t v) { at_ = write_uleb(at_, v); }
+  void sleb(std::int64_t v) { at_ = write_sleb(at_, v); }
   void bytes(ByteView v) {
     if (!v.empty()) std::memcpy(at_, v.data(), v.size());
     at_ += v.size();

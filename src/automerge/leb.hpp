@@ -34,6 +34,19 @@ inline void put_sleb(Bytes& out, std::int64_t v) {
   }
 }
 
+// The same at a place that has room for 10 bytes; they give the place behind.
+inline std::uint8_t* write_uleb(std::uint8_t* at, std::uint64_t v) {
+  for (; v >= 0x80; v >>= 7) *at++ = static_cast<std::uint8_t>(v | 0x80);
+  *at++ = static_cast<std::uint8_t>(v);
+  return at;
+}
+
+inline std::uint8_t* write_sleb(std::uint8_t* at, std::int64_t v) {
+  for (; v < -0x40 || v >= 0x40; v >>= 7) *at++ = static_cast<std::uint8_t>((v & 0x7f) | 0x80);
+  *at++ = static_cast<std::uint8_t>(v & 0x7f);
+  return at;
+}
+
 inline std::size_t uleb_size(std::uint64_t v) {
   std::size_t n = 1;
   while (v >= 0x80) {
