@@ -135,9 +135,7 @@ std::uint32_t OpSet::find_key(std::string_view key) const {
     std::uint32_t begin = 0;
     for (std::uint32_t i = 0; i < key_end_.size(); ++i) {
       const auto length = key_end_[i] - begin;
-      if (length == key.size() && std::memcmp(key_text_.data() + begin, key.data(), length) == 0) {
-        return i;
-      }
+      if (length == key.size() && key_text(i) == key) return i;
       begin = key_end_[i];
     }
     return kNone;

@@ -49,9 +49,10 @@ void Rebuilder::collect_slot(std::uint32_t slot) {
     for (const auto id : successors) links.push_back({id, ops_.row(at).id});
   }
   const auto less = [this](const Link& a, const Link& b) {
+    if (a.successor == b.successor) return actors_.less(a.row, b.row);
     return actors_.less(a.successor, b.successor);
   };
-  if (!std::ranges::is_sorted(links, less)) std::ranges::stable_sort(links, less);
+  if (!std::ranges::is_sorted(links, less)) std::ranges::sort(links, less);
   auto row = ops_.slot(slot).first;
   const auto add_row = [&](std::uint32_t preds, std::uint32_t count) {
     Segment segment;

@@ -131,7 +131,6 @@ ChangeHash Document::Impl::commit(const CommitOptions& options) {
   }
   GraphRow row;
   row.time = options.time;
-  for (const auto dep : dep_rows) row.time = std::max(row.time, graph.row(dep).time);
   row.actor = edits.actor;
   row.seq = graph.seq_of(edits.actor) + 1;
   row.start_op = edits.start_op;

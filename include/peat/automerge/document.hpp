@@ -69,7 +69,7 @@ struct SaveOptions {
 };
 
 struct CommitOptions {
-  std::int64_t time = 0;  // seconds since the epoch; never recorded below a dependency's
+  std::int64_t time = 0;  // seconds since the epoch, recorded as given
   std::string message{};
   bool allow_empty = false;  // make a change even without operations
 };
