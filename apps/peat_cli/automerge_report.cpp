@@ -267,6 +267,10 @@ std::string document_table(const automerge::inspect::DocumentInfo& document) {
 
 }  // namespace
 
+std::string value_text(const automerge::Scalar& value) { return std::visit(ValueTable(), value); }
+
+json::value value_json(const automerge::Scalar& value) { return std::visit(ValueJson(), value); }
+
 std::string report_table(std::string_view name, ByteView input, const FileInfo& file,
                          const ReportOptions& options) {
   std::string out = fmt::format("{}: {} bytes, {} chunks", name, file.bytes, file.chunks.size());

@@ -16,6 +16,10 @@ struct ReportOptions {
   bool operations = false;  // list the operations
 };
 
+// A value with its type, short enough for a line; as {"type", "value"}.
+std::string value_text(const automerge::Scalar& value);
+boost::json::value value_json(const automerge::Scalar& value);
+
 // `input` is what `file` was read from.
 std::string report_table(std::string_view name, ByteView input,
                          const automerge::inspect::FileInfo& file, const ReportOptions& options);

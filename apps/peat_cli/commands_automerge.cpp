@@ -11,6 +11,7 @@
 
 #include "peat/automerge/document.hpp"
 #include "peat/automerge/inspect.hpp"
+#include "peat_cli/automerge_diff.hpp"
 #include "peat_cli/automerge_report.hpp"
 #include "peat_cli/commands.hpp"
 
@@ -28,6 +29,9 @@ struct Options {
   std::vector<std::string> files;
   std::string output = "-";
   std::string path;
+  std::string at = "now";
+  std::string before;
+  std::string after;
   ReportOptions report;
   bool json = false;
   bool raw = false;
@@ -118,13 +122,41 @@ int run_verify(const Options& options) {
   return exit_code;
 }
 
+// Now is not applied again.
+Result<Document> load_at(const std::string& file, const std::string& at) {
+  PEAT_TRY(auto document, load(file));
+  if (at == "now") return document;
+  const auto heads = parse_heads(document, at);
+  if (!heads) return std::unexpected(in_file(file, heads.error()));
+  auto then = document.fork_at(*heads);
+  if (!then) return std::unexpected(in_file(file, then.error()));
+  return then;
+}
+
 int run_json(const Options& options) {
-  const auto document = load(options.file);
+  const auto document = load_at(options.file, options.at);
   if (!document) return report(document.error());
   using automerge::JsonForm;
   const auto text = document->to_json(options.typed ? JsonForm::typed : JsonForm::plain);
   if (!text) return report(in_file(options.file, text.error()));
   print_line(*text);
+  return 0;
+}
+
+int run_diff(const Options& options, OutputMode mode) {
+  const auto document = load(options.file);
+  if (!document) return report(document.error());
+  const auto patches = [&]() -> Result<std::vector<automerge::Patch>> {
+    PEAT_TRY(const auto before, parse_heads(*document, options.before));
+    PEAT_TRY(const auto after, parse_heads(*document, options.after));
+    return document->diff(before, after);
+  }();
+  if (!patches) return report(in_file(options.file, patches.error()));
+  if (options.json || mode == OutputMode::json) {
+    print_line(boost::json::serialize(patches_json(*patches)));
+  } else {
+    print(patches_text(*patches));
+  }
   return 0;
 }
 
@@ -254,11 +286,26 @@ void add_automerge_commands(CLI::App& app, int& exit_code, std::function<OutputM
   verify->add_option("files", options->files, "FILE…")->required();
 
   auto* json = add("json", "Print the document as JSON.",
-                   "  peat automerge json notes.automerge | jq .title\n",
+                   "  peat automerge json notes.automerge | jq .title\n"
+                   "  peat automerge json notes.automerge --at 7263,90fa\n",
                    [](const Options& o) { return run_json(o); });
   one_file(json);
   json->add_flag("--typed", options->typed,
                  "Show types that JSON lacks as {\"$counter\": 4} and the like.");
+  json->add_option("--at", options->at,
+                   "HEADS: as it was after these changes and all before them; hashes or how they "
+                   "begin, joined by commas; 'now', or 'none' for the empty document. [now]");
+
+  auto* diff = add("diff",
+                   "Show what changed from one state of the document to another, in any "
+                   "direction; positions in texts count code points.",
+                   "  peat automerge diff 7263 now notes.automerge\n"
+                   "  peat automerge diff none 7263,90fa notes.automerge --json | jq .[].path\n",
+                   [mode](const Options& o) { return run_diff(o, mode()); });
+  diff->add_option("before", options->before, "HEADS as of json --at")->required();
+  diff->add_option("after", options->after, "HEADS as of json --at")->required();
+  one_file(diff);
+  diff->add_flag("--json", options->json, "JSON, also on a terminal.");
 
   auto* merge = add("merge", "Merge files that share a history, or do not, into one.",
                     "  peat automerge merge mine.automerge theirs.automerge --out both.automerge\n",

@@ -97,6 +97,62 @@ class AutomergeFiles(unittest.TestCase):
         self.assertEqual((typed["s3"], typed["s4"], typed["s8"]),
                          (-5, {"$uint": 7}, {"$counter": 3}))
 
+    def hashes(self, path):
+        report = json.loads(self.good("inspect", path, "--json", "--changes"))
+        return [change["hash"] for change in report["chunks"][0]["changes"]]
+
+    def test_json_is_shown_as_it_was_at_a_change(self):
+        path = FILES / "text-raw"
+        first, second = self.hashes(path)
+        self.assertEqual(json.loads(self.good("json", path, "--at", first))["note"], "hello wörld")
+        self.assertEqual(self.good("json", path, "--at", second), self.good("json", path))
+        self.assertEqual(self.good("json", path, "--at", f"{first},{second}"),
+                         self.good("json", path))
+        self.assertEqual(self.good("json", path, "--at", first[:8]),
+                         self.good("json", path, "--at", first))
+        self.assertEqual(json.loads(self.good("json", path, "--at", "none")), {})
+
+    def test_heads_that_name_no_change_or_several_are_refused(self):
+        path = self.folder() / "all"
+        names = ("scalars", "nested", "text", "long", "everything")
+        self.good("merge", *(FILES / f"{name}-raw" for name in names), "--out", path)
+        hashes = sorted(self.hashes(path))
+        digits = next(a[0] for a, b in zip(hashes, hashes[1:]) if a[0] == b[0])
+        for heads, words in ((digits, "more digits"), ("ab" * 32, "inspect --changes"),
+                             ("Zebra", "hexadecimal"), (hashes[0] + ",", "hexadecimal")):
+            for command in (("json", "--at", heads, path), ("diff", heads, "now", path)):
+                done = self.peat(*command)
+                self.assertEqual(done.returncode, 4, command)
+                self.assertEqual(done.stdout, b"")
+                self.assertIn(words, done.stderr.decode())
+                self.assertIn(str(path), done.stderr.decode())
+
+    def test_a_diff_leads_from_one_state_to_the_other_in_both_directions(self):
+        path = FILES / "text-raw"
+        for before, after in (self.hashes(path), reversed(self.hashes(path))):
+            note = json.loads(self.good("json", path, "--at", before))["note"]
+            for patch in json.loads(self.good("diff", before, after, path, "--json")):
+                key, at = patch["path"]
+                self.assertEqual(key, "note")
+                if patch["action"] == "splice":
+                    note = note[:at] + patch["value"] + note[at:]
+                else:
+                    self.assertEqual(patch["action"], "delete")
+                    note = note[:at] + note[at + patch["length"]:]
+            self.assertEqual(note, json.loads(self.good("json", path, "--at", after))["note"])
+        self.assertEqual(json.loads(self.good("diff", "now", "now", path)), [])
+
+    def test_a_diff_is_told_in_lines(self):
+        def lines(name, before="none"):
+            return self.good("--output", "table", "diff", before, "now", FILES / name).decode()
+
+        self.assertIn("put       s3 = int -5\n", lines("scalars-raw"))
+        self.assertIn("put       s8 = counter 3\n", lines("scalars-raw"))
+        self.assertIn("put       note = new text\n", lines("text-raw"))
+        self.assertIn("delete    field 03\n", lines("long-raw", self.hashes(FILES / "long-raw")[0]))
+        counted = FILES / "conflicts-raw"
+        self.assertIn("increment n by 7\n", lines("conflicts-raw", self.hashes(counted)[0]))
+
     def test_merge_brings_files_together_in_one(self):
         folder = self.folder()
         out = folder / "both"
@@ -117,11 +173,12 @@ class AutomergeFiles(unittest.TestCase):
         self.assertIn(b"note", done.stderr)
 
     def test_every_command_has_help_with_examples(self):
-        for command in ("inspect", "verify", "json", "merge", "text"):
+        for command in ("inspect", "verify", "json", "diff", "merge", "text"):
             self.assertIn(b"Examples:", self.good(command, "--help"))
 
     def test_what_cannot_be_read_or_written_is_named(self):
-        for command in (("inspect",), ("verify",), ("json",), ("text",), ("merge",)):
+        for command in (("inspect",), ("verify",), ("json",), ("text",), ("merge",),
+                        ("diff", "none", "now")):
             done = self.peat(*command, "/nonexistent")
             self.assertEqual(done.returncode, 4, command)
             self.assertIn(b"/nonexistent", done.stderr)
