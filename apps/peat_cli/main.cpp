@@ -52,8 +52,7 @@ void add_node_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   auto* id = add_command(app, exit_code, "id",
                          "Print a node's endpoint id; makes its key first "
                          "if there is none. The node need not run.",
-                         "  peat id --data-dir /var/lib/peat\n",
-                         [&] {
+                         "  peat id --data-dir /var/lib/peat\n", [&] {
                            const bool alone = app.get_subcommand("id")->get_subcommands().empty();
                            return alone ? peat::cli::run_id(arguments.data_dir) : exit_code;
                          });

@@ -241,7 +241,7 @@ TEST_F(NodeTest, EverySettingHasAnEffectThatIsTested) {
   const std::set<std::string_view> shown{"node_id",
                                          "data_dir",
                                          "bind",
-                                         "api",  // the ready line, system tests
+                                         "api",              // the ready line, system tests
                                          "api_tokens_file",  // system_mesh
                                          "peers",
                                          "formation_secret",
