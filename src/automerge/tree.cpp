@@ -1,6 +1,7 @@
 #include "peat/automerge/tree.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "automerge/guarded.hpp"
 #include "automerge/opset.hpp"
@@ -19,14 +20,13 @@ Tree Tree::of(const Scalar& value) {
 Tree Tree::map(std::vector<TreeEntry> entries) {
   Tree out;
   out.kind = Kind::map;
-  std::ranges::stable_sort(entries, {}, &TreeEntry::key);
+  std::map<std::string, TreeEntry> by_key;
   for (auto& entry : entries) {
-    if (!out.entries.empty() && out.entries.back().key == entry.key) {
-      out.entries.back() = std::move(entry);
-    } else {
-      out.entries.push_back(std::move(entry));
-    }
+    auto key = entry.key;
+    by_key.insert_or_assign(std::move(key), std::move(entry));
   }
+  out.entries.reserve(by_key.size());
+  for (auto& [key, entry] : by_key) out.entries.push_back(std::move(entry));
   return out;
 }
 

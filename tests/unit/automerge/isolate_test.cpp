@@ -160,6 +160,18 @@ std::string operations(const Document& document, const ChangeHash& hash) {
   return std::to_string(document.change(hash)->op_count);
 }
 
+TEST(Trees, MapIsInOrderOfItsKeysAndOfEqualKeysTheLastCounts) {
+  const auto tree = Tree::map({{"é", Tree::of(std::int64_t{1})},
+                               {"b", Tree::of(std::int64_t{2})},
+                               {"a", Tree::of(std::int64_t{3})},
+                               {"b", Tree::of(std::int64_t{4})}});
+  ASSERT_EQ(tree.entries.size(), 3U);
+  EXPECT_EQ(tree.entries[0].key, "a");
+  EXPECT_EQ(tree.entries[1].key, "b");
+  EXPECT_EQ(tree.entries[1].value, Tree::of(std::int64_t{4}));
+  EXPECT_EQ(tree.entries[2].key, "é");
+}
+
 TEST(NestedValues, AreMadeBreadthFirst) {
   auto doc = replica(1);
   const auto tree = Tree::map({{"z", Tree::list({Tree::of(std::int64_t{1}),
