@@ -86,7 +86,7 @@ class FairShare {
   std::array<std::size_t, n> order() const {
     std::array<std::size_t, n> flows;
     for (std::size_t i = 0; i < n; ++i) flows[i] = i;
-    std::ranges::stable_sort(flows, {}, [this](auto flow) { return start(flow); });
+    std::ranges::sort(flows, {}, [this](auto flow) { return std::pair(start(flow), flow); });
     return flows;
   }
   void charge(std::size_t flow, std::uint64_t bytes) {
