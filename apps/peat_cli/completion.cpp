@@ -2,16 +2,22 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 namespace peat::cli {
 
 namespace {
 
-std::string flags_of(const CLI::App& command) {
-  std::string flags;
+void add_flags(const CLI::App& command, std::set<std::string>& flags) {
   for (const auto* option : command.get_options()) {
-    for (const auto& name : option->get_lnames()) flags += " --" + name;
+    for (const auto& name : option->get_lnames()) flags.insert(" --" + name);
   }
-  return flags;
+}
+
+std::string joined(const std::set<std::string>& words) {
+  std::string line;
+  for (const auto& word : words) line += word;
+  return line;
 }
 
 }  // namespace
@@ -19,15 +25,18 @@ std::string flags_of(const CLI::App& command) {
 std::string bash_completion(const CLI::App& app) {
   std::string commands;
   std::string cases;
-  const auto shared = flags_of(app);
+  std::set<std::string> shared;
+  add_flags(app, shared);
   for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     commands += ' ' + command->get_name();
     std::string nested;
+    auto flags = shared;
+    add_flags(*command, flags);
     for (const auto* child : command->get_subcommands([](const CLI::App*) { return true; })) {
       nested += ' ' + child->get_name();
+      add_flags(*child, flags);
     }
-    cases += fmt::format("    {}) words=\"{}{}{}\" ;;\n", command->get_name(), nested,
-                         flags_of(*command), shared);
+    cases += fmt::format("    {}) words=\"{}{}\" ;;\n", command->get_name(), nested, joined(flags));
   }
   return fmt::format(R"(# bash completion of peat
 _peat() {{
@@ -47,7 +56,7 @@ _peat() {{
 }}
 complete -o filenames -F _peat peat
 )",
-                     commands, cases, shared);
+                     commands, cases, joined(shared));
 }
 
 }  // namespace peat::cli

@@ -169,8 +169,9 @@ class Cli(LabTest):
         done = subprocess.run(
             ["bash", "-c", f"source '{script}'; COMP_WORDS=(peat im); COMP_CWORD=1; _peat; "
              "echo ${COMPREPLY[@]}; COMP_WORDS=(peat import --sk); COMP_CWORD=2; _peat; "
+             "echo ${COMPREPLY[@]}; COMP_WORDS=(peat automerge json --at); COMP_CWORD=3; _peat; "
              "echo ${COMPREPLY[@]}"], capture_output=True, text=True, check=True)
-        self.assertEqual(done.stdout.split(), ["import", "--skip-bad"])
+        self.assertEqual(done.stdout.split(), ["import", "--skip-bad", "--at"])
 
 
 if __name__ == "__main__":
