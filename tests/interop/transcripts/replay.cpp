@@ -203,6 +203,13 @@ Status Player::open() {
   sync::Documents::Options options;
   options.node_id = "replay";
   options.limits = limits_;
+  // The recorded deletions are tombstones; by default these collections are only marked as deleted
+  // and refuse to be buried.
+  for (const auto* name : {"contact_reports", "commands"}) {
+    auto rule = options.collections.rule(name);
+    rule.deletion = sync::DeletionPolicy::tombstone;
+    options.collections.set(name, rule);
+  }
   PEAT_TRY(documents_, sync::Documents::open(*store_, executor_, std::move(options)));
   channels_ = sync::SyncChannelManager::create(transport_, executor_, world_.random(), limits_);
   sync::Coordinator::Options coordinator;

@@ -329,13 +329,12 @@ TEST(Transactions, OfAnEndedTransactionNothingHappens) {
   EXPECT_EQ(document.change_count(), 1U);
 }
 
-TEST(Transactions, TimeNeverFallsBehindADependency) {
+// The hash covers the time: one that was adjusted would give another hash than other engines'.
+TEST(Transactions, TimeIsRecordedAsItIsGiven) {
   auto document = replica(1);
   put(document, "a", true, {.time = 1000});
   const auto second = put(document, "b", true, {.time = 500});
-  EXPECT_EQ(document.change(second)->time, 1000);
-  const auto third = put(document, "c", true, {.time = 2000});
-  EXPECT_EQ(document.change(third)->time, 2000);
+  EXPECT_EQ(document.change(second)->time, 500);
 }
 
 TEST(Transactions, AValueReadFromTheDocumentCanBePutBack) {

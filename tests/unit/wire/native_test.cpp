@@ -157,7 +157,7 @@ TEST(Native, WhatALaterVersionAddsIsPassedOver) {
   EXPECT_TRUE(**read_one(raw(7, hex("0000000000000001 ffff"))) == NativeFrame(Ping{1}));
   auto hello = encoded(a_hello());
   const auto body = Bytes(hello.begin() + 5, hello.end());
-  EXPECT_TRUE(**read_one(raw(0, join(body, hex("0102")))) == NativeFrame(a_hello()));
+  EXPECT_TRUE(**read_one(raw(0, join(body, hex("7f020102")))) == NativeFrame(a_hello()));
 }
 
 TEST(Native, AnUnknownFrameIsPassedOverWithoutMemory) {
