@@ -76,8 +76,7 @@ TEST_F(ModesTest, ALatestOnlyWriteIsOneFreshChangeAboveAllThatWasSeen) {
   EXPECT_GT(second.start_op, first.max_op());
   EXPECT_NE(first.actor, second.actor);
   a.settle();
-  a.crash();
-  a.start();
+  a.crash_and_start();
   EXPECT_EQ(a.json("tracks:t"), R"({"n":3})");
   EXPECT_FALSE(a.documents->put("tracks:t", R"({"n":3})")->changed);
 }

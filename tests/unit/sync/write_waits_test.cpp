@@ -43,8 +43,7 @@ TEST_F(WriteWaitsTest, AWriteIsHeldWhenItIsOnTheDisksOfSoManyPeers) {
   ASSERT_TRUE(*outcome);
   EXPECT_TRUE((*outcome)->enough);
   EXPECT_EQ((*outcome)->peers, (std::vector{b.id, c.id}));
-  b.crash();  // what was not durable is lost
-  b.start();
+  b.crash_and_start();  // what was not durable is lost
   EXPECT_EQ(b.json("depots:x"), R"({"n":1})");
   EXPECT_EQ(a.coordinator->quorum_peers(), 1U) << "two of three";
 }
