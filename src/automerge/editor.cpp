@@ -165,12 +165,9 @@ Status Editor::increment(std::uint32_t slot, std::int64_t by) {
       })) {
     return fail(Code::missing_counter, "there is no counter to increment at this place");
   }
-  Bytes bytes;
-  put_sleb(bytes, by);
-  OpView op;
+  PEAT_TRY(const auto amount, encode(by));
+  auto op = amount.op();
   op.action = Action::kIncrement;
-  op.meta = meta_of(kTypeInt, bytes.size());
-  op.value = bytes;
   return emit(slot, op, visible);
 }
 
@@ -220,6 +217,7 @@ Status Editor::insert(std::uint32_t object, Spot& at, const OpView& value) {
 
 Status Editor::insert_text(std::uint32_t object, Spot& at, std::string_view text) {
   if (text.empty()) return {};
+  if (ops_.holds(as_bytes(text))) return insert_text(object, at, std::string(text));
   const auto bytes = as_bytes(text);
   for (std::size_t begin = 0; begin < bytes.size();) {
     const auto width = code_point_width(bytes[begin]);
@@ -421,4 +419,5 @@ bool Editor::extend(PendingOp& last, const PendingOp& op) {
   last.count += op.count;
   return true;
 }
+
 }  // namespace peat::automerge

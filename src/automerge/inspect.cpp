@@ -85,37 +85,6 @@ void prove(ChunkInfo& info, const Chunk& chunk, const LoadLimits& limits) {
   if (!info.fault) info.fault = std::move(fault);
 }
 
-Scalar scalar_of(std::uint32_t meta, ByteView bytes) {
-  Input in(bytes);
-  switch (meta & 15) {
-    case kTypeNull:
-      return Null{};
-    case kTypeFalse:
-      return false;
-    case kTypeTrue:
-      return true;
-    case kTypeUint:
-      return in.uleb();
-    case kTypeInt:
-      return in.sleb();
-    case kTypeDouble: {
-      double value;
-      std::memcpy(&value, bytes.data(), sizeof value);
-      return value;
-    }
-    case kTypeText:
-      return as_text(bytes);
-    case kTypeBytes:
-      return bytes;
-    case kTypeCounter:
-      return Counter{in.sleb()};
-    case kTypeTimestamp:
-      return Timestamp{in.sleb()};
-    default:
-      return UnknownValue{static_cast<std::uint8_t>(meta & 15), bytes};
-  }
-}
-
 Id id_of(OpId id) { return id.none() ? Id{} : Id{id.counter(), id.actor()}; }
 
 Operation describe(const OpView& op, OpId id, bool document) {

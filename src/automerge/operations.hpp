@@ -89,6 +89,9 @@ bool is_code_point(ByteView bytes);
 // Empty if the bytes are what the type says; otherwise what is wrong.
 const char* value_fault(std::uint64_t meta, ByteView bytes);
 
+// The value that such bytes are; a counter's is the one it began with.
+Scalar scalar_of(std::uint32_t meta, ByteView bytes);
+
 // Indexes of the operation columns.
 enum OpColumn : std::uint8_t {
   kColObjActor,
@@ -120,6 +123,8 @@ struct OpColumnSet {
   std::array<ByteView, kOpColumns> bytes;
   std::array<std::size_t, kOpColumns> offset{};
 };
+// What names each column in a directory; 0: this kind of table has none.
+const std::array<std::uint32_t, kOpColumns>& op_column_specs(Table table);
 // The column that `spec` names in this kind of table.
 std::optional<OpColumn> op_column(Table table, std::uint64_t spec);
 

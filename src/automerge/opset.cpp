@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <stdexcept>
 #include <string>
 
 namespace peat::automerge {
@@ -30,6 +31,12 @@ ObjectType type_of(Action action) {
 
 std::uint32_t hash_of(std::string_view key) {
   return static_cast<std::uint32_t>(std::hash<std::string_view>()(key));
+}
+
+// Offsets have 32 bits: what would go beyond counts as out of memory (guarded.hpp).
+void check_room(const Bytes& whole, std::size_t more) {
+  if (more > UINT32_MAX - whole.size())
+    throw std::length_error("more than 4 GiB of values or keys");
 }
 
 bool inside(ByteView part, const Bytes& whole) {
@@ -165,6 +172,7 @@ std::uint32_t OpSet::add_key(std::string_view key) {
     const std::string copy(key);
     return add_key(copy);
   }
+  check_room(key_text_, key.size());
   put_bytes(key_text_, as_bytes(key));
   key_end_.push_back(static_cast<std::uint32_t>(key_text_.size()));
   const auto added = static_cast<std::uint32_t>(key_end_.size() - 1);
@@ -277,6 +285,7 @@ void OpSet::erase_text(std::uint32_t object, Place p, std::uint32_t n, OpId succ
 }
 
 std::uint32_t OpSet::store_value(ByteView bytes) {
+  check_room(values_, bytes.size());
   const auto at = static_cast<std::uint32_t>(values_.size());
   if (bytes.size() == 1) {
     values_.push_back(bytes[0]);
@@ -439,37 +448,12 @@ std::vector<std::uint32_t> OpSet::visible_rows(std::uint32_t slot) const {
 
 Scalar OpSet::scalar(std::uint32_t row_index) const {
   const auto& row = rows_[row_index];
-  const auto bytes = value_bytes(row);
-  Input in(bytes);
-  switch (row.meta & 15) {
-    case kTypeNull:
-      return Null{};
-    case kTypeFalse:
-      return false;
-    case kTypeTrue:
-      return true;
-    case kTypeUint:
-      return in.uleb();
-    case kTypeInt:
-      return in.sleb();
-    case kTypeDouble: {
-      double value;
-      std::memcpy(&value, bytes.data(), sizeof value);
-      return value;
-    }
-    case kTypeText:
-      return as_text(bytes);
-    case kTypeBytes:
-      return bytes;
-    case kTypeTimestamp:
-      return Timestamp{in.sleb()};
-    case kTypeCounter:
-      break;
-    default:
-      return UnknownValue{static_cast<std::uint8_t>(row.meta & 15), bytes};
+  auto value = scalar_of(row.meta, value_bytes(row));
+  if (auto* counter = std::get_if<Counter>(&value)) {
+    counter->value =
+        static_cast<std::int64_t>(static_cast<std::uint64_t>(counter->value) + increments(row).sum);
   }
-  return Counter{
-      static_cast<std::int64_t>(static_cast<std::uint64_t>(in.sleb()) + increments(row).sum)};
+  return value;
 }
 
 // Increments are rows of the same slot; both they and the successors go by id.

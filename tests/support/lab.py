@@ -74,7 +74,10 @@ class Daemon:
             command += ["--log-level", "debug"]
         for peer in self.peers:
             command += ["--peer", peer]
-        command += self.arguments
+        self.launch(command + self.arguments)
+
+    def launch(self, command):
+        """Starts it and waits for its line of readiness."""
         log = open(self.lab.path / f"{self.name}.log", "ab")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=log, env=os.environ | self.env)

@@ -28,20 +28,7 @@ class Member(Daemon):
             command += ["--api", "127.0.0.1:0"]
         for peer in self.peers:
             command += ["--peer", peer]
-        log = open(self.lab.path / f"{self.name}.log", "ab")
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=log)
-        log.close()
-        line = self.process.stdout.readline()
-        if not line:
-            self.process.wait()
-            self.process.stdout.close()
-            raise AssertionError(f"{self.name} did not start:\n{self.log()[-3000:]}")
-        self.ready = json.loads(line)
-        self.id = self.ready["endpoint_id"]
-        self.bind = self.ready["bind"]
-        self.port = int(self.bind.rsplit(":", 1)[1])
-        self.api = urllib.parse.urlsplit(self.ready["api"])
+        self.launch(command)
 
     def member(self, name):
         members = self.json("GET", "/api/v1/members")["members"]

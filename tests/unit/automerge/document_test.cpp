@@ -349,6 +349,21 @@ TEST(Transactions, AValueReadFromTheDocumentCanBePutBack) {
   EXPECT_EQ(std::get<std::string_view>(scalar(document, "copy99")), std::string(1000, 'v'));
 }
 
+// Characters of different widths go in piece by piece, while the place they come from grows.
+TEST(Transactions, AStringReadFromTheDocumentCanBeTypedIntoAText) {
+  auto document = replica(1);
+  std::string mixed;
+  for (int i = 0; i < 300; ++i) mixed += "aä→";
+  put(document, "a", std::string_view(mixed));
+  ObjectId text;
+  change(document, [&](Transaction& tx) {
+    text = tx.put_object(kRoot, "text", ObjectType::text).value();
+    const auto value = std::get<Scalar>(tx.document().get(kRoot, "a").value()->data);
+    ASSERT_TRUE(tx.splice_text(text, 0, 0, std::get<std::string_view>(value)));
+  });
+  EXPECT_EQ(document.text(text).value(), mixed);
+}
+
 TEST(Saving, IsTheSameAfterLoading) {
   auto document = replica(1);
   for (int i = 0; i < 200; ++i) {
