@@ -61,7 +61,8 @@ struct Bundle {
 // changes are applied.
 Result<Bundle> read_bundle(const Chunk& chunk, const LoadLimits& limits);
 
-// The changes as change chunks, in the bundle's order.
-Result<std::vector<Bytes>> unbundle(const Bundle& bundle);
+// The changes as change chunks, in the bundle's order, of at most `most` bytes together: what runs
+// repeat in a bundle is written out in each of them.
+Result<std::vector<Bytes>> unbundle(const Bundle& bundle, std::uint64_t most);
 
 }  // namespace peat::automerge

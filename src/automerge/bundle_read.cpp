@@ -246,6 +246,9 @@ class BundleParser {
   Status read_deps(Integers& dep_count, DeltaDecoder& dep, BundledChange& change) {
     std::uint64_t n = 0;
     if (!dep_count.next(n)) n = 0;
+    if (n > out_.changes.size() + out_.outside.size()) {
+      return bad("change", out_.changes.size(), "has more dependencies than there are changes");
+    }
     if (n > limits_.ops || out_.deps.size() + n > limits_.ops) {
       return fail(Code::limit_exceeded, "a bundle with more dependencies than operations may be (" +
                                             std::to_string(limits_.ops) + ")");
@@ -461,14 +464,22 @@ Result<Bundle> read_bundle(const Chunk& chunk, const LoadLimits& limits) {
   return BundleParser(chunk, limits).run();
 }
 
-Result<std::vector<Bytes>> unbundle(const Bundle& bundle) {
+Result<std::vector<Bytes>> unbundle(const Bundle& bundle, std::uint64_t most) {
   ActorTable actors;
   for (const auto actor : bundle.actors) actors.add(actor);
   std::vector<ChangeHash> hashes;
   std::vector<ChangeHash> deps;
   std::vector<OpView> ops;
   std::vector<Bytes> out;
+  std::uint64_t total = 0;
+  const auto too_much = [most] {
+    return fail(Code::limit_exceeded,
+                "a bundle whose changes take more than " + std::to_string(most) + " bytes");
+  };
   for (const auto& change : bundle.changes) {
+    const auto header = 32 * std::uint64_t{change.deps_count} + bundle.actors[change.actor].size() +
+                        change.message.size() + change.extra.size();
+    if (header > most - total) return too_much();
     deps.clear();
     for (const auto dep : std::span(bundle.deps).subspan(change.deps_begin, change.deps_count)) {
       const auto inside = dep < bundle.changes.size();
@@ -482,6 +493,8 @@ Result<std::vector<Bytes>> unbundle(const Bundle& bundle) {
     const ChangeFacts facts{deps,        change.actor,   change.seq,  change.start_op,
                             change.time, change.message, change.extra};
     hashes.push_back(encode_change(actors, facts, ops, out.emplace_back()));
+    if (out.back().size() > most - total) return too_much();
+    total += out.back().size();
   }
   return out;
 }

@@ -267,13 +267,7 @@ Status BundleWriter::put_operations(Bytes& out) {
 
 Result<Bytes> Document::bundle(std::span<const ChangeHash> hashes) const {
   return guarded([&]() -> Result<Bytes> {
-    PEAT_TRY_VOID(impl_->ensure_hashes());
-    std::vector<std::uint32_t> rows;
-    for (const auto& hash : hashes) {
-      const auto row = impl_->graph.find(hash);
-      if (!row) return fail(Code::not_found, "no change " + hash.to_string() + " in this document");
-      rows.push_back(*row);
-    }
+    PEAT_TRY(auto rows, impl_->rows_of(hashes));
     std::ranges::sort(rows);
     rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
     BundleWriter writer;

@@ -94,6 +94,7 @@ void peat_am_buffer_free(peat_am_buffer* buffer) {
 int peat_am_create(peat_am_bytes actor, peat_am_doc** out, peat_am_error* error) {
   return call(error, [&]() -> Status {
     if (out == nullptr) return null_argument();
+    *out = nullptr;
     PEAT_TRY(auto id, actor_of(actor));
     *out = new peat_am_doc{Document(std::move(id)), std::nullopt};
     return {};
@@ -106,6 +107,7 @@ int peat_am_load(peat_am_bytes input, const peat_am_load_options* options, peat_
                  peat_am_error* error) {
   return call(error, [&]() -> Status {
     if (out == nullptr) return null_argument();
+    *out = nullptr;
     PEAT_TRY(const auto how, load_options(options));
     PEAT_TRY(auto document, Document::load(view(input), how));
     *out = new peat_am_doc{std::move(document), std::nullopt};
@@ -117,6 +119,7 @@ int peat_am_save(peat_am_doc* doc, const peat_am_save_options* options, peat_am_
                  peat_am_error* error) {
   return call(error, [&]() -> Status {
     if (out == nullptr) return null_argument();
+    *out = {nullptr, 0};
     PEAT_TRY_VOID(no_transaction(doc));
     PEAT_TRY(const auto how, options_of(options));
     PEAT_TRY(const auto bytes, doc->document.save({.deflate = how.raw == 0,
@@ -128,6 +131,7 @@ int peat_am_save(peat_am_doc* doc, const peat_am_save_options* options, peat_am_
 int peat_am_save_incremental(peat_am_doc* doc, peat_am_buffer* out, peat_am_error* error) {
   return call(error, [&]() -> Status {
     if (out == nullptr) return null_argument();
+    *out = {nullptr, 0};
     PEAT_TRY_VOID(no_transaction(doc));
     PEAT_TRY(const auto bytes, doc->document.save_incremental());
     return give(bytes, out);
@@ -171,6 +175,7 @@ int peat_am_merge(peat_am_doc* doc, peat_am_doc* other, peat_am_report* report,
 int peat_am_fork(peat_am_doc* doc, peat_am_bytes actor, peat_am_doc** out, peat_am_error* error) {
   return call(error, [&]() -> Status {
     if (out == nullptr) return null_argument();
+    *out = nullptr;
     PEAT_TRY_VOID(no_transaction(doc));
     PEAT_TRY(auto id, actor_of(actor));
     PEAT_TRY(auto document, doc->document.fork(std::move(id)));
@@ -221,6 +226,7 @@ int peat_am_changes(peat_am_doc* doc, const peat_am_hash* have, size_t count,
 int peat_am_to_json(peat_am_doc* doc, int form, peat_am_buffer* out, peat_am_error* error) {
   return call(error, [&]() -> Status {
     if (doc == nullptr || out == nullptr) return null_argument();
+    *out = {nullptr, 0};
     PEAT_TRY(const auto how, json_form(form));
     PEAT_TRY(const auto text, doc->document.to_json(how));
     return give(as_bytes(text), out);
@@ -251,6 +257,7 @@ int peat_am_from_json(peat_am_doc* doc, peat_am_bytes json, int how, int form,
 int peat_am_sync_create(peat_am_bytes saved, peat_am_sync** out, peat_am_error* error) {
   return call(error, [&]() -> Status {
     if (out == nullptr) return null_argument();
+    *out = nullptr;
     SyncState state;
     if (saved.size != 0) {
       PEAT_TRY(state, SyncState::decode(view(saved)));
@@ -265,6 +272,7 @@ void peat_am_sync_free(peat_am_sync* sync) { delete sync; }
 int peat_am_sync_save(const peat_am_sync* sync, peat_am_buffer* out, peat_am_error* error) {
   return call(error, [&]() -> Status {
     if (sync == nullptr || out == nullptr) return null_argument();
+    *out = {nullptr, 0};
     return give(sync->state.encode(), out);
   });
 }
@@ -272,12 +280,12 @@ int peat_am_sync_save(const peat_am_sync* sync, peat_am_buffer* out, peat_am_err
 int peat_am_sync_generate(peat_am_doc* doc, peat_am_sync* sync, peat_am_buffer* out,
                           peat_am_error* error) {
   return call(error, [&]() -> Status {
-    PEAT_TRY_VOID(no_transaction(doc));
     if (sync == nullptr || out == nullptr) return null_argument();
+    *out = {nullptr, 0};
+    PEAT_TRY_VOID(no_transaction(doc));
     // A message that is lost for lack of memory must count as not sent.
     auto state = sync->state;
     PEAT_TRY(const auto message, generate_sync_message(doc->document, state));
-    *out = {nullptr, 0};
     if (message) PEAT_TRY_VOID(give(*message, out));
     sync->state = std::move(state);
     return {};

@@ -97,17 +97,24 @@ Result<ObjectType> object_type(peat_am_type type) {
   }
 }
 
-// Runs an edit in the document's transaction, which is opened for it if there is none.
+// Runs `body` in the document's transaction, which is opened for it if there is none; one that was
+// opened for a body that fails does not stay.
+template <class Body>
+Status in_transaction(peat_am_doc* doc, Body body) {
+  if (doc == nullptr) return null_argument();
+  const bool opened = !doc->transaction;
+  if (opened) {
+    PEAT_TRY(auto transaction, doc->document.begin());
+    doc->transaction.emplace(std::move(transaction));
+  }
+  const Status done = body(*doc->transaction);
+  if (!done && opened) doc->transaction.reset();
+  return done;
+}
+
 template <class Edit>
 int edit(peat_am_doc* doc, peat_am_error* error, Edit body) {
-  return call(error, [&]() -> Status {
-    if (doc == nullptr) return null_argument();
-    if (!doc->transaction) {
-      PEAT_TRY(auto transaction, doc->document.begin());
-      doc->transaction.emplace(std::move(transaction));
-    }
-    return body(*doc->transaction);
-  });
+  return call(error, [&]() -> Status { return in_transaction(doc, body); });
 }
 
 template <class Place>
@@ -194,6 +201,7 @@ int peat_am_text_get(peat_am_doc* doc, peat_am_object text, peat_am_buffer* out,
                      peat_am_error* error) {
   return call(error, [&]() -> Status {
     if (doc == nullptr || out == nullptr) return null_argument();
+    *out = {nullptr, 0};
     PEAT_TRY(const auto content, doc->document.text(object_id(text)));
     return give(as_bytes(content), out);
   });
@@ -275,15 +283,13 @@ int peat_am_text_splice(peat_am_doc* doc, peat_am_object text, size_t index, ptr
 int peat_am_commit(peat_am_doc* doc, const peat_am_commit_options* options, peat_am_hash* hash,
                    peat_am_error* error) {
   return call(error, [&]() -> Status {
-    if (doc == nullptr) return null_argument();
     PEAT_TRY(const auto how, commit_options(options));
-    if (!doc->transaction) {
-      PEAT_TRY(auto transaction, doc->document.begin());
-      doc->transaction.emplace(std::move(transaction));
-    }
-    PEAT_TRY(const auto made, doc->transaction->commit(how));
+    PEAT_TRY_VOID(in_transaction(doc, [&](Transaction& transaction) -> Status {
+      PEAT_TRY(const auto made, transaction.commit(how));
+      give(made, hash);
+      return {};
+    }));
     doc->transaction.reset();
-    give(made, hash);
     return {};
   });
 }

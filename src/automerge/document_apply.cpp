@@ -213,7 +213,10 @@ std::unexpected<Error> in_chunk(Error error, const Chunk& chunk, std::size_t ind
 Status Document::Impl::collect_change(Chunk chunk, const LoadLimits& limits, Incoming& incoming) {
   if (chunk.type == ChunkType::kCompressedChange) {
     const auto offset = chunk.offset;
-    PEAT_TRY(auto inflated, inflate_change(chunk, limits));
+    auto left = limits;
+    left.inflated_bytes -= std::min(left.inflated_bytes, incoming.inflated);
+    PEAT_TRY(auto inflated, inflate_change(chunk, left));
+    incoming.inflated += inflated.size();
     PEAT_TRY(chunk, read_chunk(incoming.owned.emplace_back(std::move(inflated)), 0));
     chunk.offset = offset;
   }
@@ -231,8 +234,10 @@ Status Document::Impl::collect_change(Chunk chunk, const LoadLimits& limits, Inc
 Status Document::Impl::collect_bundle(const Chunk& chunk, const LoadLimits& limits,
                                       Incoming& incoming) {
   PEAT_TRY(const auto bundle, read_bundle(chunk, limits));
-  PEAT_TRY(auto changes, unbundle(bundle));
+  const auto left = limits.inflated_bytes - std::min(limits.inflated_bytes, incoming.inflated);
+  PEAT_TRY(auto changes, unbundle(bundle, left));
   for (auto& bytes : changes) {
+    incoming.inflated += bytes.size();
     PEAT_TRY(auto change, read_chunk(incoming.owned.emplace_back(std::move(bytes)), 0));
     change.offset = chunk.offset;
     PEAT_TRY_VOID(collect_change(change, limits, incoming));

@@ -68,7 +68,8 @@ struct Pending {
 struct Incoming {
   std::vector<ChangeView> changes;
   std::uint64_t ops = 0;
-  std::size_t known = 0;  // that were not even taken up
+  std::uint64_t inflated = 0;  // bytes that were inflated or unbundled
+  std::size_t known = 0;       // that were not even taken up
   std::deque<Bytes> owned;
   std::deque<std::unique_ptr<RebuiltChanges>> rebuilt;
 };

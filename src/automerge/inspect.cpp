@@ -48,7 +48,7 @@ DocumentInfo describe(const Document& document, std::span<const ChangeInfo> chan
 
 Result<std::vector<ChangeInfo>> changes_of_bundle(const Chunk& chunk, const LoadLimits& limits) {
   PEAT_TRY(const auto bundle, read_bundle(chunk, limits));
-  PEAT_TRY(const auto chunks, unbundle(bundle));
+  PEAT_TRY(const auto chunks, unbundle(bundle, limits.inflated_bytes));
   std::vector<ChangeInfo> changes;
   for (const auto& bytes : chunks) {
     PEAT_TRY(auto change, inspect_change(bytes, limits));

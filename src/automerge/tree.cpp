@@ -68,7 +68,6 @@ class Hydration {
   explicit Hydration(const ViewAccess& in) : in_(in) {}
 
   Result<Tree> object(std::uint32_t index) {
-    static const auto kMost = Limits().automerge_tree_depth;
     const auto& object = in_.ops().object(index);
     Tree out;
     if (object.type == ObjectType::text) {
@@ -88,10 +87,6 @@ class Hydration {
     for (const auto& entry : in_.entries(index)) {
       TreeEntry made{std::string(entry.key), {}, entry.conflict};
       if (const auto* child = std::get_if<ObjectRef>(&entry.value.data)) {
-        if (depth_ == kMost) {
-          return fail(Code::limit_exceeded,
-                      "the document is nested more than " + std::to_string(kMost) + " deep");
-        }
         PEAT_TRY(made.value, nested(in_.ops().find_object(child->id.op)));
       } else {
         made.value.scalar = OwnedScalar(std::get<Scalar>(entry.value.data));
@@ -102,7 +97,13 @@ class Hydration {
   }
 
  private:
+  // Maps, lists and the blocks of texts: how deep is a peer's word.
   Result<Tree> nested(std::uint32_t index) {
+    static const auto kMost = Limits().automerge_tree_depth;
+    if (depth_ == kMost) {
+      return fail(Code::limit_exceeded,
+                  "the document is nested more than " + std::to_string(kMost) + " deep");
+    }
     ++depth_;
     auto out = object(index);
     --depth_;

@@ -45,6 +45,21 @@ Document history() {
 
 std::vector<ChangeHash> hashes(const Document& document) { return document.hashes_since({}); }
 
+// What a bundle says once, each of its changes says.
+TEST(Bundle, ChangesThatGrowBeyondTheLimitAreRefused) {
+  auto source = replica(1);
+  const std::string message(10'000, 'm');
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_TRUE(source.begin()->commit({.message = message, .allow_empty = true}));
+  }
+  const auto bundle = source.bundle(hashes(source)).value();
+  ASSERT_LT(bundle.size(), 20'000U);
+  EXPECT_TRUE(Document::load(bundle));
+  LoadOptions options;
+  options.limits.inflated_bytes = 1 << 20;
+  EXPECT_CODE(Document::load(bundle, options), Code::limit_exceeded);
+}
+
 TEST(Bundle, AllChangesComeOutAsTheyWere) {
   const auto source = history();
   const auto bundle = source.bundle(hashes(source));

@@ -211,8 +211,12 @@ static void errors_are_values(void) {
   CHECK(peat_am_list_insert(doc, PEAT_AM_ROOT, 0, &one, &error) == PEAT_CODE_wrong_type);
   CHECK(peat_am_map_put(doc, PEAT_AM_ROOT, peat_am_str("k"), NULL, NULL) ==
         PEAT_CODE_invalid_argument);
-  DO(peat_am_map_put(doc, PEAT_AM_ROOT, peat_am_str("k"), &one, e));
+  // An edit that failed opened nothing, and what could not be filled can be freed.
   peat_am_buffer out = {NULL, 0};
+  DO(peat_am_save(doc, NULL, &out, e));
+  peat_am_buffer_free(&out);
+  DO(peat_am_map_put(doc, PEAT_AM_ROOT, peat_am_str("k"), &one, e));
+  memset(&out, 0x5a, sizeof out);
   CHECK(peat_am_save(doc, NULL, &out, &error) == PEAT_CODE_invalid_argument);
   CHECK(out.data == NULL);
   peat_am_rollback(doc);

@@ -293,6 +293,18 @@ TEST(Trees, TooDeepAreRefused) {
   EXPECT_CODE(doc.read().hydrate(), Code::limit_exceeded);
 }
 
+TEST(Trees, BlocksOfTextsCountAsDepth) {
+  auto doc = replica(1);
+  change(doc, [](Transaction& tx) {
+    auto at = kRoot;
+    for (std::uint64_t i = 0; i <= Limits().automerge_tree_depth; i += 2) {
+      const auto text = tx.put_object(at, "t", ObjectType::text).value();
+      at = tx.split_block(text, 0).value();
+    }
+  });
+  EXPECT_CODE(doc.read().hydrate(), Code::limit_exceeded);
+}
+
 TEST(Trees, RefusePatchesThatDoNotFit) {
   auto doc = replica(1);
   put(doc, "a", std::int64_t{1});
