@@ -8,6 +8,7 @@
 #include <memory>
 #include <thread>
 
+#include "broker/access.hpp"
 #include "broker/json_text.hpp"
 #include "broker/router.hpp"
 #include "broker/server.hpp"
@@ -187,6 +188,14 @@ int run(int argc, char** argv) {
     if (!secret) return report(secret.error());
     if (const auto id = security::check_formation_id(loaded->settings.formation_id); !id) {
       return report(id.error());
+    }
+    if (const auto other = node::load_other_secret(loaded->settings); !other) {
+      return report(other.error());
+    }
+    if (const auto& tokens = loaded->settings.api_tokens_file; !tokens.empty()) {
+      if (const auto access = broker::Access::load(tokens.string()); !access) {
+        return report(access.error());
+      }
     }
     fmt::print(stderr, "peat-mesh-node: the settings are fine\n");
   }

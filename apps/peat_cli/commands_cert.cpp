@@ -2,6 +2,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/random.hpp"
@@ -23,11 +24,14 @@ WallTime now_wall() {
   return {std::chrono::duration_cast<std::chrono::milliseconds>(now).count()};
 }
 
+// Names and reasons are other members' words: nothing in them reaches a terminal as a command.
 std::string text_of(const boost::json::object& object, const char* name) {
   const auto* value = object.if_contains(name);
   if (value == nullptr || value->is_null()) return "";
-  if (value->is_string()) return std::string(std::string_view(value->get_string()));
-  return boost::json::serialize(*value);
+  if (!value->is_string()) return boost::json::serialize(*value);
+  std::string text(std::string_view(value->get_string()));
+  std::ranges::replace_if(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return text;
 }
 
 std::string time_of(const boost::json::object& object, const char* name) {

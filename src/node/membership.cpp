@@ -103,7 +103,7 @@ Status Membership::load() {
   PEAT_TRY(const auto own, files_.load_certificates());
   for (const auto& certificate : own) add_certificate(certificate, files_.certificates());
   PEAT_TRY_VOID(load_documents());
-  open_enrollment();
+  PEAT_TRY_VOID(open_enrollment());
   introductions_ = std::make_unique<RequestServer>(
       deps_.executor, deps_.limits,
       [this](const RequestServer::Request& request, const RequestServer::Respond& respond) {
@@ -154,11 +154,13 @@ Status Membership::load_documents() {
   for (const auto& revocation : trust_.revocations()) {
     look_at(security::revocation_key(revocation.subject));
   }
+  keep_revocations();
   return {};
 }
 
-void Membership::open_enrollment() {
-  if (!authority_ || credentials_.policy == security::MembershipPolicy::strict) return;
+// Which invitations are used must be known: a record that cannot be read would let them in again.
+Status Membership::open_enrollment() {
+  if (!authority_ || credentials_.policy == security::MembershipPolicy::strict) return {};
   security::EnrollmentOptions options;
   options.server = deps_.key.public_key();
   options.mesh_name = credentials_.mesh_name;
@@ -166,14 +168,17 @@ void Membership::open_enrollment() {
   options.limits = deps_.limits;
   service_ = std::make_unique<security::EnrollmentService>(
       *authority_, credentials_.formation_secret, trust_, std::move(options));
-  if (const auto record = deps_.store.meta(kTokensMeta); record && *record) {
-    if (const auto uses = security::decode_token_uses(**record)) service_->restore(*uses);
+  PEAT_TRY(const auto record, deps_.store.meta(kTokensMeta));
+  if (record) {
+    PEAT_TRY(const auto uses, security::decode_token_uses(*record));
+    service_->restore(uses);
   }
   server_ = std::make_unique<RequestServer>(
       deps_.executor, deps_.limits,
       [this](RequestServer::Request request, RequestServer::Respond respond) {
         decide(std::move(request), std::move(respond));
       });
+  return {};
 }
 
 std::vector<std::pair<std::string, transport::AcceptCallback>> Membership::protocols() {
@@ -236,6 +241,7 @@ void Membership::on_change(const store::ChangeEvent& change) {
 void Membership::look_at_changed() {
   const auto changed = std::exchange(changed_, {});
   for (const auto& key : changed) look_at(key);
+  keep_revocations();
 }
 
 void Membership::look_at(const std::string& document_key) {
@@ -304,11 +310,13 @@ void Membership::add_revocation(const Revocation& revocation) {
        fmt::format("revoked subject={} by={} reason=\"{}\"", subject.to_string(),
                    revocation.seal ? revocation.seal->issuer.short_form() : "nobody",
                    revocation.reason));
-  keep_revocations();
+  revocations_changed_ = true;
 }
 
-// Documents can be overwritten by any member; what was believed once stays believed.
+// Documents can be overwritten by any member; what was believed once stays believed. Once a turn:
+// a member may revoke many at a time.
 void Membership::keep_revocations() {
+  if (!std::exchange(revocations_changed_, false)) return;
   store::WriteBatch batch;
   batch.put_meta(std::string(kRevocationsMeta), encode_revocations(trust_.revocations()));
   if (const auto written = deps_.store.write(std::move(batch)); !written) {
@@ -352,11 +360,18 @@ void Membership::put_back() {
   for (const auto& subject : std::exchange(disturbed_, {})) {
     const auto* revocation = trust_.revocation_of(subject);
     if (revocation == nullptr) continue;
+    const auto written = deps_.documents.put(security::revocation_key(subject),
+                                             security::revocation_json(*revocation));
+    if (!written) {
+      disturbed_.insert(subject);  // again with the next sweep
+      tell(LogLevel::error, "put back " + subject.to_string(),
+           fmt::format("revocation not put back subject={} reason=\"{}\"", subject.short_form(),
+                       written.error().message));
+      continue;
+    }
     tell(LogLevel::warn, "put back " + subject.to_string(),
          fmt::format("revocation put back subject={}: its document was changed or deleted",
                      subject.short_form()));
-    (void)deps_.documents.put(security::revocation_key(subject),
-                              security::revocation_json(*revocation));
   }
   const auto* own = trust_.certificate_of(deps_.key.public_key());
   if (own == nullptr) return;

@@ -79,7 +79,7 @@ class Membership {
   Status load();
   Status load_revocations();
   Status load_documents();
-  void open_enrollment();
+  Status open_enrollment();
   void look_at(const std::string& document_key);
   void look_at_certificate(const EndpointId& subject, std::string_view json);
   void look_at_revocation(const EndpointId& subject, std::string_view json);
@@ -119,8 +119,9 @@ class Membership {
   transport::Endpoint* endpoint_ = nullptr;
   std::set<std::string> changed_;  // documents to look at
   bool look_posted_ = false;
-  std::set<EndpointId> disturbed_;  // whose revocation's document is not what it was
-  bool own_disturbed_ = false;      // this node's certificate's document
+  bool revocations_changed_ = false;  // since they were last kept
+  std::set<EndpointId> disturbed_;    // whose revocation's document is not what it was
+  bool own_disturbed_ = false;        // this node's certificate's document
   bool renewing_ = false;
   Instant renew_not_before_{};
   TimerId sweep_timer_ = 0;

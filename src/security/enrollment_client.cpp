@@ -40,6 +40,8 @@ Result<EnrollmentClient> EnrollmentClient::begin(const crypto::SecretKey& key, E
 void EnrollmentClient::on_stream_bytes(Now now, ByteView bytes, bool fin) {
   if (outcome_) return;
   const auto limit = task_.limits.enrollment_message_bytes + 4;
+  // The answer holds the mesh's secret: growing would leave copies of it behind.
+  if (input_.capacity() < limit) input_.reserve(limit);
   const auto part = bytes.first(std::min<std::size_t>(bytes.size(), limit - input_.size()));
   input_.insert(input_.end(), part.begin(), part.end());
   Reader reader(input_);
@@ -119,6 +121,7 @@ void EnrollmentClient::on_timeout(Now now) {
 
 void EnrollmentClient::fail_with(Code code, std::string message) {
   outcome_ = fail(code, std::move(message));
+  crypto::wipe(input_);
 }
 
 }  // namespace peat::security
