@@ -159,16 +159,17 @@ class CoordinatorImpl final : public Coordinator {
   // What cannot be written is written with the next one: a peer only counts for longer.
   void note_acknowledgement(const EndpointId& peer, const SessionStatus& status) {
     auto& store = documents_.store();
+    if (clock_ == std::chrono::milliseconds{}) return;  // nothing has been timed yet
     if (!status.connected && status.acked == 0) return;
-    if (status.connected && !note_peer(store, peer, options_.limits.sync_peers)) return;
     const auto known = load_ack(store, peer);
     if (!known) return;
     auto ack = known->value_or(PeerAck{});
     const auto acked = std::max(lines_.resume_point(ack.held), status.acked);
     const PeerAck next{{store.incarnation().store_id, acked},
-                       status.connected ? clock_ : ack.last_seen};
+                       status.connected || !*known ? clock_ : ack.last_seen};
     const bool stale = next.last_seen - ack.last_seen >= kSeenEvery;
     if (next.held == ack.held && !stale && *known) return;
+    if (!note_peer(store, peer, options_.limits.sync_peers)) return;
     static_cast<void>(save_ack(store, peer, next));
   }
 

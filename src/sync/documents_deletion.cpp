@@ -314,6 +314,11 @@ Result<bool> DocumentsImpl::apply_tombstone(const wire::Tombstone& tombstone,
                                           std::to_string(tombstone.lamport) +
                                           " leaves no room for later deletions");
   }
+  if (tombstone.deleted_at_ms > static_cast<std::uint64_t>(INT64_MAX)) {
+    return fail(Code::limit_exceeded, "tombstone of '" + key + "': its time of " +
+                                          std::to_string(tombstone.deleted_at_ms) +
+                                          " ms leaves no room for later deletions");
+  }
   PEAT_TRY(const auto known, store_.tombstone(key));
   if (known && !wire::supersedes(tombstone, known->tombstone)) return false;
   PEAT_TRY(const auto* document, document_beside(key));

@@ -85,11 +85,10 @@ Result<bool> DocumentsImpl::drop_outdated(std::string_view key, OpenDocument& op
   if (options_.collections.mode(parts.collection) == SyncMode::full_history) return false;
   const auto changes = open.document.changes();
   const auto histories = histories_of(changes);
-  const auto outdated = [&](const History& history) {
-    return std::ranges::any_of(histories, [&](const auto& other) {
-      return &other != &history && other.newest_root > history.max_op;
-    });
-  };
+  // A history's own roots never lie above its operations, so the newest of all decides.
+  std::uint64_t newest = 0;
+  for (const auto& history : histories) newest = std::max(newest, history.newest_root);
+  const auto outdated = [newest](const History& history) { return newest > history.max_op; };
   Bytes chunks;
   bool dropped = false;
   std::set<std::size_t> kept;

@@ -63,7 +63,6 @@ class UrgentKeys {
   }
   // False if its class is full and the key is not in it.
   bool push(std::string_view key) { return of(class_of(key)).push(key); }
-  bool push_deletion(std::string_view key) { return of(QosClass::critical).push(key); }
   KeyQueue& of(QosClass qos) { return queues_[static_cast<std::size_t>(qos)]; }
   bool empty() const {
     return std::ranges::all_of(queues_, [](const auto& queue) { return queue.empty(); });

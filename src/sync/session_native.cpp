@@ -127,9 +127,14 @@ std::optional<wire::NativeFrame> NativeSession::next_frame() {
   if (!hello_ || ended_) return std::nullopt;
   if (pong_) return wire::Pong{*std::exchange(pong_, std::nullopt)};
   if (durable_ > acked_) {
-    acked_ = durable_;
-    state_position_ = true;
-    return make_ack();
+    auto ack = make_ack();
+    // A position holds for all below it but those named: it waits for the last name.
+    if (declined_.empty()) {
+      acked_ = durable_;
+      state_position_ = true;
+    }
+    ack.position = acked_;
+    return ack;
   }
   if (!needs_.empty()) {
     auto need = std::move(needs_.front());

@@ -95,6 +95,9 @@ class NativeSession final : public DialectSession {
   wire::Hello make_hello() const;
   std::optional<wire::NativeFrame> next_frame();
   wire::DurableAck make_ack();
+  // What is not taken is named with the next acknowledgement; without room for its name the
+  // position stays where it is.
+  void decline(std::string_view key) { frozen_ = !declined_.push(key) || frozen_; }
   // Who shares the link: the urgent keys of each class, what the peer has asked for, the feed.
   static constexpr std::size_t kAsked = kQosClasses;
   static constexpr std::size_t kFeed = kQosClasses + 1;

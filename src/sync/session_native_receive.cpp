@@ -85,7 +85,7 @@ void NativeSession::on_document(const wire::DocumentChanges& document) {
   if (result->refused) {
     ++counters_.refused;
     awaited_.erase(key);
-    declined_.push(key);
+    decline(key);
     urgent_.push(key);  // its tombstone
     return;
   }
@@ -119,7 +119,7 @@ void NativeSession::on_document(const wire::DocumentChanges& document) {
 void NativeSession::on_document_error(std::string_view key, const Error& error) {
   if (!is_local(error)) {
     counters_.fault(key, error, context_.limits);
-    declined_.push(key);
+    decline(key);
     awaited_.erase(std::string(key));
     return;
   }
@@ -160,6 +160,7 @@ std::optional<wire::DocumentNeed> NativeSession::needed(const wire::DocumentHead
   if (admitted && !*admitted) {
     ++counters_.refused;
     urgent_.push(key);  // its tombstone
+    decline(key);
     return std::nullopt;
   }
   if (!ours.empty() && holds(key, ours, offered.heads)) {
@@ -182,7 +183,7 @@ void NativeSession::ask_again(std::string_view key, const automerge::Heads& have
                      "the peer does not send what its own changes "
                      "depend on; skipped"},
                     context_.limits);
-    declined_.push(key);
+    decline(key);
     awaited_.erase(asked);
     return;
   }
@@ -218,7 +219,11 @@ void NativeSession::on_tombstones(const wire::Tombstones& frame) {
     const auto key = tombstone.key();
     const auto applied = context_.documents.apply_tombstone(tombstone, peer_);
     if (!applied) {
-      if (is_local(applied.error())) frozen_ = true;
+      if (is_local(applied.error())) {
+        frozen_ = true;
+      } else {
+        decline(key);
+      }
       counters_.fault(key, applied.error(), context_.limits);
       continue;
     }

@@ -214,6 +214,7 @@ void OldSession::collect_tombstones() {
   if (!rows) return counters_.fault("", rows.error(), context_.limits);
   for (const auto& row : *rows) {
     if (row.seq > start_) break;
+    if (buried_bytes_ >= wire::kMaxTombstoneFrameBytes / 2) return;  // more than a frame takes
     tombstones_sent_ = row.seq;
     if (row.kind != store::FeedKind::tombstone) continue;
     auto buried = store_.tombstone(row.key);
@@ -396,9 +397,10 @@ void OldSession::keep_if_settled(std::string_view key, const automerge::SyncStat
 void OldSession::write_settled() {
   if (settled_.empty()) return;
   // Not kept is only slower: the next connection begins without shared heads.
+  auto settled = std::exchange(settled_, store::WriteBatch());
   if (!noted_ && !note_peer(store_, peer_, context_.limits.sync_peers)) return;
   noted_ = true;
-  static_cast<void>(store_.write(std::exchange(settled_, store::WriteBatch())));
+  static_cast<void>(store_.write(std::move(settled)));
 }
 
 }  // namespace peat::sync

@@ -106,6 +106,7 @@ class UpkeepImpl final : public Upkeep {
   UpkeepStats pass_;                 // its counts so far
   UpkeepStats stats_;
   TimerId timer_ = 0;
+  bool turn_posted_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
@@ -125,6 +126,7 @@ Status UpkeepImpl::load() {
 }
 
 void UpkeepImpl::save() {
+  if (groups_.empty()) adopt_groups();  // a stop before the first look must not lose the cursors
   ages_.advance(executor_.now().mono - std::exchange(last_advance_, executor_.now().mono),
                 store_.last_seq());
   Bytes cursors;
@@ -163,7 +165,7 @@ void UpkeepImpl::look() {
     page_.emplace();
     pass_ = {};
   }
-  turn();
+  if (!turn_posted_) turn();
 }
 
 // The collections may have been given other rules.
@@ -185,8 +187,11 @@ void UpkeepImpl::turn() {
   const bool more_to_expire = expire_some();
   const bool more_to_collect = page_ && collect_some();
   if (!more_to_expire && !more_to_collect) return;
+  turn_posted_ = true;
   executor_.post([this, alive = std::weak_ptr(alive_)] {
-    if (!alive.expired()) turn();
+    if (alive.expired()) return;
+    turn_posted_ = false;
+    turn();
   });
 }
 

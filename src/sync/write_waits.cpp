@@ -38,7 +38,9 @@ void WriteWaits::on_ack(const EndpointId& peer, store::Seq acked,
   std::vector<std::uint64_t> finished;
   for (auto& [number, wait] : waits_) {
     const auto named = std::ranges::find(declined, wait.write.key, &wire::DocumentHeads::key);
-    if (named != declined.end() && !std::ranges::includes(named->heads, wait.write.heads)) {
+    // A deletion has no heads: whoever names its document has not taken it.
+    if (named != declined.end() &&
+        (wait.write.heads.empty() || !std::ranges::includes(named->heads, wait.write.heads))) {
       wait.declined.insert(peer);
     }
     if (acked >= wait.write.seq && !wait.declined.contains(peer)) wait.holders.insert(peer);

@@ -70,6 +70,19 @@ TEST_F(DeletionTest, D2ATombstoneRemovesNoSoftlyKeptContentThatIsNotMarked) {
   EXPECT_EQ(a.json("audit_logs:1"), "");
 }
 
+// What would be newer than it has to have a time, too.
+TEST_F(DeletionTest, ATombstoneOfTheEndOfTimeIsRefused) {
+  a.put("depots:1", R"({"n":1})");
+  const wire::Tombstone hostile{.collection = "depots",
+                                .id = "1",
+                                .deleted_at_ms = UINT64_MAX,
+                                .lamport = 1000,
+                                .deleted_by = "zulu",
+                                .reason = {}};
+  EXPECT_EQ(a.documents->apply_tombstone(hostile, b.id).error().code, Code::limit_exceeded);
+  EXPECT_EQ(a.json("depots:1"), R"({"n":1})");
+}
+
 TEST_F(DeletionTest, AnImmutableCollectionIsDeletedByNobody) {
   auto rules = a.documents->collections();
   rules.set("ledger", with(DeletionPolicy::immutable));

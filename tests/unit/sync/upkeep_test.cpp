@@ -305,7 +305,7 @@ TEST(FeedAges, AnswersAreLateByASixteenthAtMostAndNeverEarly) {
   for (const auto age : {seconds(60), seconds(600), seconds(7200), seconds(172'800)}) {
     const auto exact = 50'000 - static_cast<store::Seq>(age / seconds(10));
     EXPECT_LE(ages.older_than(age), exact);
-    EXPECT_GE(ages.older_than(age) + static_cast<store::Seq>(age / seconds(10)) / 8 + 2, exact);
+    EXPECT_GE(ages.older_than(age) + static_cast<store::Seq>(age / seconds(10)) / 16 + 2, exact);
   }
   EXPECT_LT(ages.encode().size(), 16U << 10);
   const auto again = FeedAges::decode(ages.encode());

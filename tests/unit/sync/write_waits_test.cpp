@@ -99,6 +99,22 @@ TEST_F(WriteWaitsTest, APeerThatDoesNotTakeTheDocumentIsNoHolder) {
   EXPECT_FALSE((*outcome)->enough);
 }
 
+// The peer has documents of its own, so that it is asked before anything is sent.
+TEST_F(WriteWaitsTest, APeerThatRefusesTheOfferIsNoHolder) {
+  b.put("depots:other", R"({"n":0})");
+  b.put("depots:x", R"({"n":0})");
+  b.erase("depots:x");
+  auto link = std::make_unique<Link>(a, b, Dialect::native);
+  link->to_x.stalled = true;  // a does not hear of the deletion
+  world.run_for(seconds(1));
+  a.put("depots:x", R"({"n":1})");
+  wait(a, "depots:x", {.peers = 1, .peer = {}});
+  link->to_x.resume();
+  world.run_for(seconds(6));
+  ASSERT_TRUE(outcome && *outcome);
+  EXPECT_FALSE((*outcome)->enough);
+}
+
 TEST_F(WriteWaitsTest, AnOldPeerAcknowledgesNothing) {
   Link ab(a, b, Dialect::old);
   world.run_for(seconds(1));
