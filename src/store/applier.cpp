@@ -39,6 +39,7 @@ Status Applier::run(op::Append& op) {
   for (const auto& chunk : op.chunks) put_body(row.number, ++row.chunks, chunk);
   row.heads = std::move(op.heads);
   row.origin = op.origin;
+  row.time = op.time;
   put_document(op.key, std::move(row));
   return {};
 }
@@ -50,6 +51,7 @@ Status Applier::run(op::Replace& op) {
   put_body(row.number, 0, op.stored);
   row.heads = std::move(op.heads);
   row.origin = op.origin;
+  row.time = op.time;
   put_document(op.key, std::move(row));
   return {};
 }

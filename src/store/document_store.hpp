@@ -71,6 +71,13 @@ struct DocumentRecord {
   Origin origin;
 };
 
+// Which state of a document is stored, without its content.
+struct Version {
+  automerge::Heads heads;
+  std::optional<std::int64_t> time;  // as the last write gave it
+  Seq seq = 0;
+};
+
 struct TombstoneRecord {
   wire::Tombstone tombstone;
   automerge::Heads deleted_heads;  // heads of the document when it was deleted here; may be empty
@@ -99,10 +106,13 @@ class WriteBatch {
   WriteBatch& operator=(WriteBatch&&) noexcept;
   ~WriteBatch();
 
-  // Appends verified change chunks to a document (which may be new).
-  void append(std::string key, std::vector<Bytes> chunks, automerge::Heads heads, Origin origin);
+  // Appends verified change chunks to a document (which may be new). `time`: the greatest commit
+  // time among the heads, kept beside them.
+  void append(std::string key, std::vector<Bytes> chunks, automerge::Heads heads, Origin origin,
+              std::optional<std::int64_t> time = std::nullopt);
   // Replaces a document's whole stored form.
-  void replace(std::string key, Bytes stored, automerge::Heads heads, Origin origin);
+  void replace(std::string key, Bytes stored, automerge::Heads heads, Origin origin,
+               std::optional<std::int64_t> time = std::nullopt);
   // Same content in another form: no feed row moves, no observer is told. `heads` says what
   // `stored` holds: if the document has moved on meanwhile, or is gone, nothing happens.
   void compact(std::string key, Bytes stored, automerge::Heads heads);
@@ -177,6 +187,7 @@ class DocumentStore {
   // --- reads: the visible state ---------------------------------------------------------------
   virtual Result<std::optional<DocumentRecord>> document(std::string_view key) const = 0;
   virtual Result<std::optional<automerge::Heads>> heads(std::string_view key) const = 0;
+  virtual Result<std::optional<Version>> version(std::string_view key) const = 0;
   virtual Result<std::optional<TombstoneRecord>> tombstone(std::string_view key) const = 0;
   // Tombstones in the order of their rows, from the beginning or on from a `next` of before; `next`
   // is empty at the end. At most `limit`.

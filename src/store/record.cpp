@@ -155,8 +155,8 @@ Result<ByteView> open_record(Table table, std::string_view key, ByteView record)
   return in.rest();
 }
 
-//   document = number seq chunks origin heads key
-//   number   = u64be    seq = u64be    chunks = u32be
+//   document = number seq chunks origin heads key [time]
+//   number   = u64be    seq = u64be    chunks = u32be    time = i64be, absent if it is not known
 //   origin   = 0 | 1 endpoint-id(32)
 //   heads    = u32be count, count × 32 bytes
 //   key      = u16be length, length bytes (0: the row's key is the document's)
@@ -170,6 +170,7 @@ Bytes encode(const DocumentRow& row) {
   put_origin(out, row.origin);
   put_heads(out, row.heads);
   put_key(out, row.full_key);
+  if (row.time) out.u64be(static_cast<std::uint64_t>(*row.time));
   return content;
 }
 
@@ -182,6 +183,9 @@ Result<DocumentRow> decode_document(ByteView content) {
   PEAT_TRY(row.origin, get_origin(in));
   PEAT_TRY(row.heads, get_heads(in));
   PEAT_TRY(row.full_key, get_key(in));
+  if (in.done()) return row;
+  PEAT_TRY(const auto time, in.u64be("the time of the heads"));
+  row.time = static_cast<std::int64_t>(time);
   PEAT_TRY_VOID(at_end(in));
   return row;
 }

@@ -50,6 +50,7 @@ struct DocumentRow {
   Origin origin;
   automerge::Heads heads;
   std::string full_key;  // empty if the stored key is the key
+  std::optional<std::int64_t> time;
 };
 Bytes encode(const DocumentRow& row);
 Result<DocumentRow> decode_document(ByteView content);
@@ -72,10 +73,12 @@ Bytes encode(const CountRow& row);
 Result<CountRow> decode_count(ByteView content);
 
 inline constexpr std::uint32_t kFormat = 1;
+inline constexpr std::uint64_t kFormatTimes = 1;  // documents rows may hold a time
+inline constexpr std::uint64_t kFormatIncompatible = kFormatTimes;  // what this version writes
 struct FormatRow {
   std::uint32_t format = kFormat;
-  std::uint64_t incompatible = 0;  // bits a reader must know
-  std::uint64_t compatible = 0;    // bits it may ignore
+  std::uint64_t incompatible = kFormatIncompatible;  // bits a reader must know
+  std::uint64_t compatible = 0;                      // bits it may ignore
 };
 Bytes encode(const FormatRow& row);
 Result<FormatRow> decode_format(ByteView content);

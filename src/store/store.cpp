@@ -17,9 +17,6 @@ constexpr std::string_view kDocumentsName = "documents";
 // More than any crash can have lost: the rows of two commits.
 constexpr Seq kUncleanGap = 1 << 20;
 
-// Feature bits of `format` that this version knows.
-constexpr std::uint64_t kKnownIncompatible = 0;
-
 void put_meta_row(Rows& rows, std::string_view name, const Bytes& content) {
   rows.put(Table::meta, std::string(name), seal_record(Table::meta, name, content));
 }
@@ -67,12 +64,13 @@ Status Store::check_format(const View& view) {
                                          ": use the version that wrote it, or a newer one");
   }
   for (unsigned bit = 0; bit < 64; ++bit) {
-    if ((row.incompatible & ~kKnownIncompatible) >> bit & 1) {
+    if ((row.incompatible & ~kFormatIncompatible) >> bit & 1) {
       return fail(Code::store_too_new, "the store uses feature bit " + std::to_string(bit) +
                                            ", which this version does not know: use the version "
                                            "that wrote it, or a newer one");
     }
   }
+  format_ = row;
   return {};
 }
 
@@ -124,7 +122,10 @@ Status Store::begin_run(IncarnationRow last, Random& random) {
   incarnation_.actor.bytes.assign(last.store_id.begin(), last.store_id.end());
 
   Rows rows;
-  if (fresh_) put_meta_row(rows, kFormatName, encode(FormatRow{}));
+  if (fresh_ || format_.incompatible != kFormatIncompatible) {
+    format_.incompatible = kFormatIncompatible;
+    put_meta_row(rows, kFormatName, encode(format_));
+  }
   put_meta_row(rows, kIncarnationName, encode(last));
   complete(rows);
   for (;;) {
@@ -167,6 +168,13 @@ Result<std::optional<automerge::Heads>> Store::heads(std::string_view key) const
   PEAT_TRY(auto row, view.document(key));
   if (!row) return std::nullopt;
   return std::move(row->heads);
+}
+
+Result<std::optional<Version>> Store::version(std::string_view key) const {
+  PEAT_TRY(const auto view, this->view());
+  PEAT_TRY(auto row, view.document(key));
+  if (!row) return std::nullopt;
+  return Version{std::move(row->heads), row->time, row->seq};
 }
 
 Result<std::optional<TombstoneRecord>> Store::tombstone(std::string_view key) const {

@@ -29,6 +29,7 @@ class Store final : public DocumentStore {
 
   Result<std::optional<DocumentRecord>> document(std::string_view key) const override;
   Result<std::optional<automerge::Heads>> heads(std::string_view key) const override;
+  Result<std::optional<Version>> version(std::string_view key) const override;
   Result<std::optional<TombstoneRecord>> tombstone(std::string_view key) const override;
   Result<TombstonePage> tombstones(std::string_view from, std::size_t limit) const override;
   Result<std::vector<std::string>> keys(std::string_view prefix, std::string_view after,
@@ -75,6 +76,7 @@ class Store final : public DocumentStore {
   std::shared_ptr<GroupCommit> commit_;
   Incarnation incarnation_;
   bool fresh_ = false;  // nothing has ever been committed here
+  FormatRow format_;
   bool closed_ = false;
 
   Seq last_seq_ = 0;

@@ -10,12 +10,13 @@ WriteBatch& WriteBatch::operator=(WriteBatch&&) noexcept = default;
 WriteBatch::~WriteBatch() = default;
 
 void WriteBatch::append(std::string key, std::vector<Bytes> chunks, automerge::Heads heads,
-                        Origin origin) {
-  ops_.push_back({op::Append{std::move(key), std::move(chunks), std::move(heads), origin}});
+                        Origin origin, std::optional<std::int64_t> time) {
+  ops_.push_back({op::Append{std::move(key), std::move(chunks), std::move(heads), origin, time}});
 }
 
-void WriteBatch::replace(std::string key, Bytes stored, automerge::Heads heads, Origin origin) {
-  ops_.push_back({op::Replace{std::move(key), std::move(stored), std::move(heads), origin}});
+void WriteBatch::replace(std::string key, Bytes stored, automerge::Heads heads, Origin origin,
+                         std::optional<std::int64_t> time) {
+  ops_.push_back({op::Replace{std::move(key), std::move(stored), std::move(heads), origin, time}});
 }
 
 void WriteBatch::compact(std::string key, Bytes stored, automerge::Heads heads) {

@@ -1,6 +1,8 @@
 // The operations a WriteBatch collects.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -14,12 +16,14 @@ struct Append {
   std::vector<Bytes> chunks;
   automerge::Heads heads;
   Origin origin;
+  std::optional<std::int64_t> time;
 };
 struct Replace {
   std::string key;
   Bytes stored;
   automerge::Heads heads;
   Origin origin;
+  std::optional<std::int64_t> time;
 };
 struct Compact {
   std::string key;

@@ -37,6 +37,14 @@ DocumentsImpl::DocumentsImpl(store::DocumentStore& store, Executor& executor, Op
       options_(std::move(options)),
       cache_(options_.cache_bytes) {}
 
+std::int64_t newest_time(const automerge::Document& document) {
+  auto newest = std::numeric_limits<std::int64_t>::min();
+  for (const auto& head : document.heads()) {
+    if (const auto change = document.change(head)) newest = std::max(newest, change->time);
+  }
+  return newest;
+}
+
 Status require_key(std::string_view key) {
   const auto parts = split_key(key);
   if (!parts) {
@@ -213,6 +221,7 @@ Result<store::Seq> DocumentsImpl::save(std::string_view key, OpenDocument& open,
                                        const automerge::Heads& before, const store::Origin& origin,
                                        bool replace) {
   const auto hashes = open.document.hashes_since(before);
+  const auto time = newest_time(open.document);
   store::WriteBatch batch;
   // A document that is new, or has gathered many changes, is written whole. One that cannot be
   // written so (its history contradicts itself) keeps its changes as they came.
@@ -220,7 +229,7 @@ Result<store::Seq> DocumentsImpl::save(std::string_view key, OpenDocument& open,
       replace || before.empty() || open.tail + hashes.size() >= options_.compact_after;
   auto stored = whole ? open.document.to_stored() : Result<Bytes>(Bytes{});
   if (whole && stored) {
-    batch.replace(std::string(key), std::move(*stored), open.document.heads(), origin);
+    batch.replace(std::string(key), std::move(*stored), open.document.heads(), origin, time);
     open.tail = 0;
   } else {
     std::vector<Bytes> chunks;
@@ -230,7 +239,7 @@ Result<store::Seq> DocumentsImpl::save(std::string_view key, OpenDocument& open,
       chunks.emplace_back(chunk.begin(), chunk.end());
     }
     open.tail += chunks.size();
-    batch.append(std::string(key), std::move(chunks), open.document.heads(), origin);
+    batch.append(std::string(key), std::move(chunks), open.document.heads(), origin, time);
   }
   return store_.write(std::move(batch));
 }

@@ -24,6 +24,8 @@ enum class Guard : std::uint8_t {
 };
 
 Status require_key(std::string_view key);
+// The greatest commit time among the heads.
+std::int64_t newest_time(const automerge::Document& document);
 bool is_softly_deleted(const automerge::Document& document);
 
 class DocumentsImpl final : public Documents {

@@ -49,6 +49,27 @@ TEST_P(Documents, AreSnapshotPlusAppendedChangesUntilCompacted) {
   }
 }
 
+TEST_P(Documents, KeepTheTimeOfTheirHeadsBesideThem) {
+  auto& store = disk.open();
+  WriteBatch batch;
+  batch.replace("roads:a", bytes_of("base"), heads_of("base"), std::nullopt, 1'700'000'000);
+  ASSERT_TRUE(store.write(std::move(batch)));
+  WriteBatch change;
+  change.append("roads:a", {bytes_of("one")}, heads_of("one"), std::nullopt, 1'700'000'060);
+  const auto seq = store.write(std::move(change)).value();
+  WriteBatch compaction;
+  compaction.compact("roads:a", bytes_of("all"), heads_of("one"));
+  ASSERT_TRUE(store.write(std::move(compaction)));
+  disk.settle();
+  const auto version = store.version("roads:a").value().value();
+  EXPECT_EQ(version.heads, heads_of("one"));
+  EXPECT_EQ(version.time, 1'700'000'060);
+  EXPECT_EQ(version.seq, seq);
+  EXPECT_FALSE(store.version("roads:b").value());
+  put(store, "roads:b", "by a writer that knows no time");
+  EXPECT_FALSE(store.version("roads:b").value()->time);
+}
+
 TEST_P(Documents, MayBeginWithAnAppendedChange) {
   auto& store = disk.open();
   WriteBatch batch;

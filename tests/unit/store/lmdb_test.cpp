@@ -226,6 +226,19 @@ TEST(OldStores, OfFormat1OpenAndHoldWhatWasWritten) {
   EXPECT_EQ(store.feed(0, 10).value().size(), 3U);
   EXPECT_EQ(store.incarnation().run, 2U);
   EXPECT_FALSE(store.incarnation().continued);
+  EXPECT_FALSE(store.version("roads:a").value()->time) << "its writers knew none";
+}
+
+TEST_F(OnDisk, AStoreFromBeforeTheTimesIsMarkedBeforeItHoldsOne) {
+  disk.open();
+  disk.close();
+  set_format({.incompatible = 0});
+  disk.open();
+  disk.close();
+  auto backend = LmdbBackend::open(disk.dir()).value();
+  const auto view = View::open(*backend, {}).value();
+  const auto row = decode_format(view.get(Table::meta, "format").value().value()).value();
+  EXPECT_EQ(row.incompatible, kFormatIncompatible) << "an earlier version must refuse it by name";
 }
 
 }  // namespace

@@ -27,6 +27,18 @@ TEST(Records, ComeBackAsTheyWere) {
   EXPECT_EQ(row.full_key, "roads:long");
 }
 
+TEST(Records, TheTimeOfTheHeadsIsKeptWhereItIsKnown) {
+  auto row = sample();
+  EXPECT_FALSE(decode_document(encode(row))->time);
+  row.time = -5;
+  const auto content = encode(row);
+  EXPECT_EQ(decode_document(content)->time, -5);
+  EXPECT_FALSE(decode_document(ByteView(content).first(content.size() - 1)));
+  auto longer = content;
+  longer.push_back(0);
+  EXPECT_FALSE(decode_document(longer));
+}
+
 TEST(Records, EveryFlippedBitIsNoticed) {
   const auto record = seal_record(Table::documents, "roads:a", encode(sample()));
   ASSERT_TRUE(open_record(Table::documents, "roads:a", record));
