@@ -158,6 +158,9 @@ class OpSet::Loader {
       return invalid(set_.actors_, id, "does not fit the type of its object");
     }
     if (op.insert && is_typing(op)) return add_typed(op, id);
+    if (makes_object(op.action) && set_.find_object(id) != kNone) {
+      return invalid(set_.actors_, id, "makes an object that exists");
+    }
     PEAT_TRY_VOID(in_map ? find_key_slot(op, id) : find_element_slot(op, id));
     const auto row = set_.store_row(slot_, op, id);
     for (const auto link : op.links) set_.store_successor(row, local(link));
