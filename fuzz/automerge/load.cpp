@@ -1,9 +1,11 @@
 // Document::load and everything that reads a document afterwards. What loads with all hashes
-// proved and materialises must survive saving; a lazily loaded one must at least not fall over.
+// proved and materialises must survive saving; a lazily loaded one must at least not fall over; one
+// that is loaded in two parts either takes the second or stays as it was.
 #include "../report.hpp"
 #include "custom_mutator.hpp"
 #include "demand.hpp"
 #include "peat/automerge/document.hpp"
+#include "peat/automerge/inspect.hpp"
 #include "repair.hpp"
 
 using namespace peat;
@@ -28,6 +30,28 @@ void read_all(const Document& document) {
                "a saved document keeps its values");
 }
 
+// The second half of the chunks read into a document of the first: what is refused changes nothing,
+// and what is taken is not taken twice.
+void read_in_two_parts(ByteView input) {
+  const auto file = inspect::read(input, fuzz::kLimits);
+  if (!file || file->chunks.size() < 2) return;
+  const auto split = file->chunks[file->chunks.size() / 2].offset;
+  auto document = Document::load(input.first(split), {.limits = fuzz::kLimits})
+                      .value_or(Document(ActorId{Bytes(16, 3)}));
+  if (!document.materialise()) return;
+  const auto heads = document.heads();
+  const auto json = document.to_json().value();
+  const auto rest = input.subspan(split);
+  const auto report = document.load_incremental(rest, fuzz::kLimits);
+  if (!report) {
+    fuzz::demand(document.heads() == heads, "a refused load leaves the heads");
+    fuzz::demand(document.to_json().value() == json, "a refused load leaves the values");
+    return;
+  }
+  const auto again = document.load_incremental(rest, fuzz::kLimits);
+  fuzz::demand(again && again->applied == 0, "what was loaded is not loaded again");
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -36,6 +60,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::repair_checksums(input);
   const auto full = Document::load(input, {.verify = Verify::full, .limits = fuzz::kLimits});
   if (full) read_all(*full);
+
+  read_in_two_parts(input);
 
   const auto lazy = Document::load(input, {.verify = Verify::lazy, .limits = fuzz::kLimits});
   fuzz::demand(lazy.has_value() || !full, "what loads fully loads lazily");
