@@ -16,7 +16,7 @@ OpenDocument& DocumentCache::insert(std::string_view key, OpenDocument open) {
   order_.push_front({std::string(key), std::move(open), 0});
   index_.emplace(order_.front().key, order_.begin());
   count(order_.front());
-  while (bytes_ > limit_bytes_ && order_.size() > 1) erase(order_.back().key);
+  make_room();
   return order_.front().open;
 }
 
@@ -31,7 +31,14 @@ void DocumentCache::erase(std::string_view key) {
 
 void DocumentCache::recount(std::string_view key) {
   const auto found = index_.find(key);
-  if (found != index_.end()) count(*found->second);
+  if (found == index_.end()) return;
+  order_.splice(order_.begin(), order_, found->second);  // the last to go
+  count(order_.front());
+  make_room();
+}
+
+void DocumentCache::make_room() {
+  while (bytes_ > limit_bytes_ && order_.size() > 1) erase(order_.back().key);
 }
 
 void DocumentCache::count(Node& node) {

@@ -21,12 +21,12 @@ class DocumentCache {
  public:
   explicit DocumentCache(std::size_t limit_bytes) : limit_bytes_(limit_bytes) {}
 
-  // Makes it the most recently used; the pointer is valid until the next insert.
+  // Makes it the most recently used; the pointer is valid until the next insert or recount.
   OpenDocument* find(std::string_view key);
   // Evicts others until the limit holds; the new one stays even if it alone exceeds it.
   OpenDocument& insert(std::string_view key, OpenDocument open);
   void erase(std::string_view key);
-  // The document grew or was materialised: counts it again.
+  // The document grew or was materialised: counts it again, and evicts others like insert.
   void recount(std::string_view key);
   std::size_t bytes() const { return bytes_; }
 
@@ -39,6 +39,7 @@ class DocumentCache {
   using Order = std::list<Node>;  // most recently used first
 
   void count(Node& node);
+  void make_room();
 
   std::size_t limit_bytes_;
   std::size_t bytes_ = 0;

@@ -67,7 +67,7 @@ void PeerSession::on_connected(SyncChannel& channel) {
   if (last_dialect_ == Dialect::native) {
     dialect_ = std::make_unique<NativeSession>(channel, context_, *counters_, [this] { pump(); });
   } else {
-    dialect_ = std::make_unique<OldSession>(channel, context_, *counters_);
+    dialect_ = std::make_unique<OldSession>(channel, context_, *counters_, [this] { pump(); });
   }
   pump();
 }

@@ -18,6 +18,12 @@
 
 namespace peat::sync {
 
+// Our own trouble (a full disk, memory): the document is as good as it was.
+inline bool is_local(const Error& error) {
+  const auto retry = info(error.code).retry;
+  return retry == RetryClass::later || retry == RetryClass::fatal;
+}
+
 // Keys in the order in which they came, each once, at most `limit` of them.
 class KeyQueue {
  public:

@@ -14,12 +14,6 @@ constexpr store::Seq kPositionsUnsaved = 512;
 // How often one document's dependencies are asked for before the peer is not believed any more.
 constexpr std::uint32_t kMostAsks = 8;
 
-// Our own trouble (a full disk, memory): the document is as good as it was.
-bool is_local(const Error& error) {
-  const auto retry = info(error.code).retry;
-  return retry == RetryClass::later || retry == RetryClass::fatal;
-}
-
 }  // namespace
 
 void NativeSession::on_native(wire::NativeFrame frame) {

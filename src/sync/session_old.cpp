@@ -29,12 +29,13 @@ Bytes heads_of(ByteView message) {
 }  // namespace
 
 OldSession::OldSession(SyncChannel& channel, const SessionContext& context,
-                       SessionCounters& counters)
+                       SessionCounters& counters, std::function<void()> wake)
     : channel_(channel),
       context_(context),
       counters_(counters),
       store_(context.documents.store()),
       peer_(channel.peer_id()),
+      wake_(std::move(wake)),
       start_(store_.last_seq()),
       // Five classes of them: see the header.
       urgent_(std::min(context.limits.sync_urgent_keys / 5, context.limits.sync_states / 20),
@@ -42,6 +43,8 @@ OldSession::OldSession(SyncChannel& channel, const SessionContext& context,
       pacer_(kLeastBatchBytes, wire::kMaxBatchBytesSent / 2),
       wanted_(context.limits.wire_batch_entries),  // all that one batch can announce
       replies_(context.limits.sync_states / 4),
+      retry_(context.limits.sync_needs),
+      begging_(context.limits.sync_needs),
       states_(context.limits.sync_states),
       known_(context.limits.sync_known_heads),
       snapshots_(context.limits.sync_known_heads),
@@ -103,7 +106,7 @@ void OldSession::on_delta(std::string_view key, ByteView message) {
   if (was_refused(key, offered)) return;
   auto& state = state_of(key);
   const auto result = context_.documents.apply_sync_message(key, state, message, peer_);
-  if (!result) return counters_.fault(key, result.error(), context_.limits);
+  if (!result) return on_document_error(key, result.error());
   if (result->refused) return refuse(key, offered);
   if (result->changed) ++counters_.documents_received;
   if (result->superseded) known_.erase(key);
@@ -124,7 +127,7 @@ void OldSession::on_snapshot(std::string_view key, ByteView saved) {
   const auto before = store_.heads(key);
   const bool caught_up = cursor_ >= store_.last_seq();
   const auto result = context_.documents.apply_snapshot(key, saved, peer_);
-  if (!result) return counters_.fault(key, result.error(), context_.limits);
+  if (!result) return on_document_error(key, result.error());
   if (result->refused) return refuse(key, Bytes(digest.begin(), digest.end()));
   snapshots_.put(key, digest);
   if (result->superseded) {
@@ -151,9 +154,40 @@ void OldSession::on_tombstone(const Result<wire::Tombstone>& tombstone) {
   }
   const auto key = tombstone->key();
   const auto applied = context_.documents.apply_tombstone(*tombstone, peer_);
+  if (!applied && is_local(applied.error()) &&
+      retry_tombstones_.size() < context_.limits.sync_needs) {
+    retry_tombstones_.push_back(*tombstone);
+    return await_store();
+  }
   if (!applied) return counters_.fault(key, applied.error(), context_.limits);
   if (*applied) ++counters_.tombstones_received;
   told_.put(key, epoch_of(*tombstone));
+}
+
+void OldSession::on_document_error(std::string_view key, const Error& error) {
+  if (!is_local(error) || !retry_.push(key)) {
+    return counters_.fault(key, error, context_.limits);
+  }
+  states_.erase(key);
+  await_store();
+}
+
+void OldSession::await_store() {
+  if (std::exchange(store_awaited_, true)) return;
+  store_.on_durable([this, alive = std::weak_ptr(alive_)](const Status& status) {
+    if (alive.expired()) return;
+    store_awaited_ = false;
+    if (!status) return await_store();
+    on_store_takes_writes();
+  });
+}
+
+void OldSession::on_store_takes_writes() {
+  auto tombstones = std::exchange(retry_tombstones_, {});
+  for (auto& tombstone : tombstones) on_tombstone(std::move(tombstone));
+  while (!retry_.empty() && begging_.push(retry_.front())) retry_.pop();
+  if (!retry_.empty()) await_store();
+  wake_();
 }
 
 void OldSession::refuse(std::string_view key, Bytes what) {
@@ -201,6 +235,7 @@ bool OldSession::send_one() {
   batch_bytes_ = wire::kBatchHeaderBytes;
   const bool urgent_last = ++batches_ % kOthersEvery == 0;
   if (!urgent_last) fill_urgent(batch);
+  fill_begging(batch);
   fill_answers(batch);
   if (batch.entries.empty()) fill_from_feed(batch);
   if (batch.entries.empty() && urgent_last) fill_urgent(batch);
@@ -289,6 +324,17 @@ void OldSession::fill_answers(wire::SyncBatch& batch) {
       add_message(queue->front(), batch);
       queue->pop();
     }
+  }
+}
+
+void OldSession::fill_begging(wire::SyncBatch& batch) {
+  while (!begging_.empty() && !is_full(batch)) {
+    // No heads, nothing in common: all of it is lacking.
+    automerge::SyncMessage nothing;
+    nothing.have.emplace_back();
+    states_.erase(begging_.front());
+    add(begging_.front(), wire::EntryType::delta, nothing.encode(), batch);
+    begging_.pop();
   }
 }
 

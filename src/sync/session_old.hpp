@@ -10,10 +10,16 @@
 // snapshots what was sent or received on this connection. States are kept for sync_states
 // documents; one that is forgotten, and one after a reconnect, begins at its shared heads, which
 // are written to the store when both sides have the same.
+//
+// What our own store could not take (a full disk) is asked for again when it can: with a message
+// that shows the document as empty, which makes an Automerge peer forget what it has sent.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -25,7 +31,9 @@ namespace peat::sync {
 
 class OldSession final : public DialectSession {
  public:
-  OldSession(SyncChannel& channel, const SessionContext& context, SessionCounters& counters);
+  // `wake` is called from the loop when there is something new to send.
+  OldSession(SyncChannel& channel, const SessionContext& context, SessionCounters& counters,
+             std::function<void()> wake);
   ~OldSession() override;
 
   void on_change(const store::ChangeEvent& event) override;
@@ -46,6 +54,9 @@ class OldSession final : public DialectSession {
   void on_delta(std::string_view key, ByteView message);
   void on_snapshot(std::string_view key, ByteView saved);
   void on_tombstone(const Result<wire::Tombstone>& tombstone);
+  void on_document_error(std::string_view key, const Error& error);
+  void await_store();
+  void on_store_takes_writes();
   // `what` names the state of the document that the peer offered.
   void refuse(std::string_view key, Bytes what);
   bool was_refused(std::string_view key, ByteView what);
@@ -58,6 +69,7 @@ class OldSession final : public DialectSession {
   bool send_batch(wire::SyncBatch batch);
   void fill_urgent(wire::SyncBatch& batch);
   void fill_answers(wire::SyncBatch& batch);
+  void fill_begging(wire::SyncBatch& batch);
   void fill_from_feed(wire::SyncBatch& batch);
   bool travels(const wire::Tombstone& tombstone) const;
   void add_document(std::string_view key, wire::SyncBatch& batch);
@@ -76,6 +88,8 @@ class OldSession final : public DialectSession {
   SessionCounters& counters_;
   store::DocumentStore& store_;
   const EndpointId peer_;
+  std::function<void()> wake_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for callbacks that outlive us
 
   const store::Seq start_;          // end of our feed when the connection began
   store::Seq tombstones_sent_ = 0;  // first pass, up to start_
@@ -94,6 +108,10 @@ class OldSession final : public DialectSession {
   std::uint32_t batches_ = 0;  // made; in every fourth what is urgent comes last
   KeyQueue wanted_;            // to be answered because we lack something
   KeyQueue replies_;           // to be answered because the peer waits for it (A11)
+  KeyQueue retry_;             // not taken by our store
+  KeyQueue begging_;           // and to be asked for now
+  std::deque<wire::Tombstone> retry_tombstones_;
+  bool store_awaited_ = false;
   RecentMap<automerge::SyncState> states_;
   RecentMap<automerge::Heads> known_;  // heads the peer has, of documents that travel whole
   RecentMap<Digest> snapshots_;        // the last one received and stored

@@ -214,6 +214,7 @@ bool UpkeepImpl::expire_some(Group& group) {
       group.cursor = until;
       return false;
     }
+    ++stats_.looked_at;
     const auto parts = split_key(row.key);
     const bool concerned =
         row.kind == store::FeedKind::document && parts &&

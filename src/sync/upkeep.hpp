@@ -34,6 +34,7 @@
 namespace peat::sync {
 
 struct UpkeepStats {
+  std::uint64_t looked_at = 0;   // feed rows, for each distinct age
   std::uint64_t expired = 0;     // documents, by their ttl
   std::uint64_t purged = 0;      // documents, softly deleted before
   std::uint64_t collected = 0;   // tombstones

@@ -1,5 +1,6 @@
 """The HTTP interface of a real daemon: what clients rely on, and what they must not be able to do."""
 
+import base64
 import hashlib
 import http.client
 import json
@@ -255,6 +256,46 @@ class Status(LabTest):
         self.assertEqual(a.request("DELETE", f"/api/v1/peers/{b.id}")[0], 200)
         self.assertEqual(a.request("GET", f"/api/v1/peers/{b.id}")[0], 404)
         self.assertEqual(a.request("DELETE", f"/api/v1/peers/{b.id}")[0], 404)
+
+    def test_f27_the_peer_list_says_why_nothing_arrives(self):
+        a = self.lab.daemon("a")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            silent = f"127.0.0.1:{nobody.getsockname()[1]}"
+            ours = self.lab.secret_file.read_text()
+            another = base64.b64encode(hashlib.sha256(b"another mesh").digest()).decode()
+            self.lab.secret_file.write_text(another)
+            stranger = self.lab.daemon("stranger")
+            self.lab.secret_file.write_text(ours)
+            impostor = self.lab.daemon("impostor")
+            absent, wrong = "ab" * 32, "cd" * 32
+            a.connect(absent, silent)
+            a.connect(stranger.id, stranger.bind)
+            a.connect(wrong, impostor.bind)
+            a.put("t", "x", {"n": 1})
+
+            def reason(id):
+                peer = a.json("GET", f"/api/v1/peers/{id}")
+                self.assertFalse(peer["connected"])
+                return peer["last_error"] if peer["failures"] else ""
+
+            self.assertIn(silent, wait_for(lambda: reason(absent), "a reason for the silent one"))
+            self.assertIn("formation", wait_for(lambda: reason(stranger.id), "for the stranger"))
+            self.assertIn(impostor.id, wait_for(lambda: reason(wrong), "for the impostor"))
+            self.assertEqual(a.json("GET", f"/api/v1/peers/{absent}")["state"], "backoff")
+
+    def test_f27_a_document_that_a_peer_does_not_take_is_named_with_its_reason(self):
+        a = self.lab.daemon("a")
+        b = self.lab.daemon("b", peers=[a.address],
+                            arguments=["--collection", "archive:delete=immutable"])
+        a.put("archive", "x", {"n": 1})
+        wait_for(lambda: b.get("archive", "x"), "x on b")
+        a.delete("archive", "x")
+        peer = wait_for(lambda: next((p for p in b.json("GET", "/api/v1/peers")["peers"]
+                                      if p["faults"]), None), "a fault")
+        self.assertEqual(peer["faults"][0]["key"], "archive:x")
+        self.assertIn("immutable", peer["faults"][0]["reason"])
+        self.assertEqual(b.get("archive", "x"), {"n": 1})
 
     def test_bad_peers_are_refused(self):
         a = self.lab.daemon("a")

@@ -180,6 +180,14 @@ class Running(LabTest):
         self.assertEqual(a.process.wait(30), 0)  # the look-up takes 60 s
         self.assertIn("stopped", a.log())
 
+    @unittest.skipUnless("PEAT_SLOW_LOOKUP" in os.environ, "needs the library that ctest names")
+    def test_f6_a_known_address_is_dialled_without_a_look_up(self):
+        b = self.lab.daemon("b")
+        a = self.lab.daemon("a", peers=[b.address],
+                            env={"LD_PRELOAD": os.environ["PEAT_SLOW_LOOKUP"]})
+        wait_for(lambda: a.connected() == [b.id], "the connection; a look-up would take 60 s")
+        self.assertNotIn("looking up", a.log())
+
     @unittest.skipUnless(os.geteuid() == 0, "a daemon's /proc files are root's")
     def test_the_secret_leaves_the_environment(self):
         process = subprocess.Popen(

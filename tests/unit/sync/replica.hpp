@@ -38,7 +38,7 @@ struct Replica {
 
   void start() {
     executor = std::make_unique<sim::SimExecutor>(world);
-    auto opened = store::DocumentStore::open(disk, *executor, world.random());
+    auto opened = store::DocumentStore::open(disk, *executor, world.random(), limits);
     ASSERT_TRUE(opened) << opened.error().message;
     store = std::move(*opened);
     Documents::Options options;
