@@ -50,6 +50,7 @@ int run_id(const std::string& data_dir);
 int run_secret_new();
 int run_status(const Session& session);
 int run_peers(const Session& session);
+int run_access(const Session& session);
 struct ConnectOptions {
   std::string peer;
   std::uint32_t wait_seconds = 10;

@@ -47,6 +47,34 @@ std::string peer_table(const boost::json::array& peers) {
   return format_table(rows);
 }
 
+std::string access_table(const boost::json::array& peers) {
+  std::vector<std::vector<std::string>> rows{
+      {"PEER", "COLLECTION", "READ", "WRITE", "RELAY", "DELETE"}};
+  for (const auto& value : peers) {
+    const auto& peer = value.get_object();
+    const auto may = [&](const char* right) { return peer.at(right) == true ? "yes" : "no"; };
+    rows.push_back({text_of(peer, "id").substr(0, 10), text_of(peer, "collection"), may("read"),
+                    may("write"), may("relay"), may("delete")});
+  }
+  return rows.size() > 1 ? "\n" + format_table(rows) : std::string();
+}
+
+// What each peer was refused last, and why.
+std::string denial_lines(const boost::json::array& peers) {
+  std::string out;
+  for (const auto& value : peers) {
+    const auto& peer = value.get_object();
+    if (number_of(peer, "denied") + number_of(peer, "withheld") == 0) continue;
+    out += fmt::format("{}  withheld {}, not taken {}\n", text_of(peer, "id").substr(0, 10),
+                       number_of(peer, "withheld"), number_of(peer, "denied"));
+    for (const auto& fault : peer.at("faults").get_array()) {
+      out += fmt::format("  {}: {}\n", text_of(fault.get_object(), "key"),
+                         text_of(fault.get_object(), "reason"));
+    }
+  }
+  return out;
+}
+
 Result<boost::json::object> get_object(HttpClient& client, const std::string& target) {
   PEAT_TRY(const auto response, checked(client.send({.target = target})));
   auto object = parse_json_object(response.body);
@@ -123,6 +151,30 @@ int run_peers(const Session& session) {
   } else {
     print(peer_table(peers->at("peers").get_array()));
   }
+  return 0;
+}
+
+int run_access(const Session& session) {
+  auto client = session.client();
+  if (!client) return report(client.error());
+  const auto access = get_object(*client, "/api/v1/access");
+  const auto status = get_object(*client, "/api/v1/peers");
+  if (!access || !status) return report(access ? status.error() : access.error());
+  if (session.mode == OutputMode::json) {
+    print_line(boost::json::serialize(*access));
+    return 0;
+  }
+  const auto& rules = access->at("rules").get_array();
+  if (rules.empty()) print_line("no rules: whoever is let in may read and write everything");
+  for (const auto& rule : rules) print_line(std::string_view(rule.get_string()));
+  print(access_table(access->at("peers").get_array()));
+  std::string denied;
+  for (const auto& [right, count] : access->at("denied").get_object()) {
+    denied += fmt::format("{}{} {}", denied.empty() ? "" : ", ", std::string_view(right),
+                          boost::json::serialize(count));
+  }
+  print_line("denied since the start: " + denied);
+  print(denial_lines(status->at("peers").get_array()));
   return 0;
 }
 

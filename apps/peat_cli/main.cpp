@@ -71,6 +71,10 @@ void add_node_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
               [&] { return peat::cli::run_status(session_of(arguments)); });
   add_command(app, exit_code, "peers", "Show the peers.", "  peat peers\n",
               [&] { return peat::cli::run_peers(session_of(arguments)); });
+  add_command(app, exit_code, "access",
+              "Show the access rules, what each connected peer may do, and what was denied.",
+              "  peat access\n  peat access --output json\n",
+              [&] { return peat::cli::run_access(session_of(arguments)); });
 
   auto* connect = add_command(
       app, exit_code, "connect", "Add a peer, kept over restarts, and wait until it is connected.",

@@ -31,6 +31,13 @@ void append_event(std::string& out, const node::Event& event) {
       object.text("peer_id", event.peer->to_string());
       object.text("reason", event.reason);
       break;
+    case node::Event::Kind::denied:
+      object.text("type", "AccessDenied");
+      object.text("peer_id", event.peer->to_string());
+      object.text("right", event.action);
+      object.text("key", event.key);
+      object.text("reason", event.reason);
+      break;
     case node::Event::Kind::gap:
       object.text("type", "gap");
       break;

@@ -74,6 +74,7 @@ constexpr std::array<Segments, 3> kNodePath{"api", "v1", "node"};
 constexpr std::array<Segments, 3> kStatusPath{"api", "v1", "status"};
 constexpr std::array<Segments, 3> kPeersPath{"api", "v1", "peers"};
 constexpr std::array<Segments, 4> kPeerPath{"api", "v1", "peers", "{i}"};
+constexpr std::array<Segments, 3> kAccessPath{"api", "v1", "access"};
 constexpr std::array<Segments, 3> kMembersPath{"api", "v1", "members"};
 constexpr std::array<Segments, 3> kEventsPath{"api", "v1", "events"};
 constexpr std::array<Segments, 3> kCollectionsPath{"api", "v1", "documents"};
@@ -90,6 +91,7 @@ constexpr std::array kPeers{Method{"GET", Media::none, get_peers},
                             Method{"POST", Media::json, post_peer}};
 constexpr std::array kPeer{Method{"GET", Media::none, get_peer},
                            Method{"DELETE", Media::none, delete_peer}};
+constexpr std::array kAccess{Method{"GET", Media::none, get_access}};
 constexpr std::array kMembers{Method{"GET", Media::none, get_members}};
 constexpr std::array kEvents{Method{"GET", Media::none, get_events}};
 constexpr std::array kCollections{Method{"GET", Media::none, get_collections}};
@@ -148,6 +150,7 @@ const Router::Route* Router::find_route(const Target& target) const {
       Route{kPeersPath, kPeers, Scope::read, Scope::admin},
       Route{kPeerPath, kPeer, Scope::read, Scope::admin},
       Route{kMembersPath, kMembers},
+      Route{kAccessPath, kAccess},
       Route{kEventsPath, kEvents},
       Route{kCollectionsPath, kCollections},
       Route{kCollectionPath, kCollection},

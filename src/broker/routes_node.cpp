@@ -37,6 +37,8 @@ void append_peer(std::string& out, const node::PeerInfo& peer) {
   object.number("failures", peer.failures);
   object.number("refused", peer.refused);
   object.number("poison", peer.poison);
+  object.number("withheld", peer.withheld);
+  object.number("denied", peer.denied);
   object.text("last_error", peer.last_error);
   object.member("faults");
   JsonArray faults(out);
@@ -171,6 +173,41 @@ void get_status(Call call) {
   append_peers(response.body, call.node.peers());
   object.member("collections");
   append_collections(response.body, call.node.collections());
+  object.close();
+  call.respond(std::move(response));
+}
+
+void get_access(Call call) {
+  const auto access = call.node.access();
+  Response response;
+  JsonObject object(response.body);
+  object.member("rules");
+  JsonArray rules(response.body);
+  for (const auto& rule : access.rules) {
+    rules.element();
+    append_json_string(response.body, rule);
+  }
+  rules.close();
+  object.member("denied");
+  JsonObject denied(response.body);
+  for (std::size_t i = 0; i < security::kRights; ++i) {
+    denied.number(security::to_string(static_cast<security::Right>(i)), access.denied[i]);
+  }
+  denied.close();
+  object.member("peers");
+  JsonArray peers(response.body);
+  for (const auto& peer : access.peers) {
+    peers.element();
+    JsonObject entry(response.body);
+    entry.text("id", peer.peer.to_string());
+    entry.text("collection", peer.collection);
+    entry.boolean("read", peer.read);
+    entry.boolean("write", peer.write);
+    entry.boolean("relay", peer.relay);
+    entry.boolean("delete", peer.erase);
+    entry.close();
+  }
+  peers.close();
   object.close();
   call.respond(std::move(response));
 }

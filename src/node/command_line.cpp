@@ -46,6 +46,7 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv,
       options[i]->take_all()->allow_extra_args(false);
       options[i]->type_name(info.type == "Peers"                ? "PEER"
                             : info.type == "CollectionSettings" ? "COLLECTION"
+                            : info.type == "AccessSettings"     ? "RULE"
                             : info.type == "HostPort"           ? "ADDR:PORT"
                                                                 : "VALUE");
       if (!info.default_text.empty()) {

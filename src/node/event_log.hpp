@@ -26,13 +26,13 @@
 namespace peat::node {
 
 struct Event {
-  enum class Kind : std::uint8_t { document, peer_connected, peer_disconnected, gap };
+  enum class Kind : std::uint8_t { document, peer_connected, peer_disconnected, denied, gap };
   Kind kind = Kind::document;
   std::uint64_t seq = 0;
-  std::string key;                 // document: "collection:id"
-  std::string_view action;         // document: insert, update, delete or merge (static text)
+  std::string key;                 // document, denied: "collection:id"
+  std::string_view action;         // document: insert, update, delete or merge; denied: the right
   std::optional<EndpointId> peer;  // document: whom it came from; peer events: who
-  std::string reason;              // peer_disconnected
+  std::string reason;              // peer_disconnected, denied
 };
 
 // Where a follower stands.

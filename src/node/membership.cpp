@@ -106,6 +106,7 @@ Status Membership::load() {
   PEAT_TRY_VOID(open_enrollment());
   introductions_ = std::make_unique<RequestServer>(
       deps_.executor, deps_.limits,
+      [this](const auto& id) { return deps_.may_use(id, kAlpnIntroduce); },
       [this](const RequestServer::Request& request, const RequestServer::Respond& respond) {
         on_introduction(request, respond);
       });
@@ -175,6 +176,7 @@ Status Membership::open_enrollment() {
   }
   server_ = std::make_unique<RequestServer>(
       deps_.executor, deps_.limits,
+      [this](const auto& id) { return deps_.may_use(id, security::kAlpnEnroll); },
       [this](RequestServer::Request request, RequestServer::Respond respond) {
         decide(std::move(request), std::move(respond));
       });
@@ -220,6 +222,19 @@ Status Membership::admit(const EndpointId& key) const {
   }
   PEAT_TRY_VOID(trust_.authorize(key, 0, wall()));
   return {};
+}
+
+security::Standing Membership::standing(const EndpointId& key) const {
+  const auto certificate = trust_.authorize(key, 0, wall());
+  if (!certificate) return {.id = key};
+  return {key, true, (*certificate)->tier, (*certificate)->permissions};
+}
+
+std::optional<security::Standing> Membership::author(std::span<const std::uint8_t> prefix) const {
+  const auto subject = trust_.subject_that_begins(prefix);
+  if (!subject) return std::nullopt;
+  const auto known = standing(*subject);
+  return known.certified ? std::optional(known) : std::nullopt;
 }
 
 std::vector<security::Member> Membership::members() const { return trust_.members(wall()); }
@@ -342,6 +357,7 @@ void Membership::expel_the_unwelcome() {
     if (!connection || !connection->authenticated) continue;
     if (const auto admitted = admit(id); !admitted) connector_->expel(id, admitted.error());
   }
+  deps_.on_looked();
 }
 
 // --- every minute ------------------------------------------------------------------------------

@@ -34,6 +34,7 @@
 #include "base/limits.hpp"
 #include "node/mesh_files.hpp"
 #include "node/request_server.hpp"
+#include "security/access_rules.hpp"
 #include "security/enrollment_service.hpp"
 #include "security/trust.hpp"
 #include "store/document_store.hpp"
@@ -53,6 +54,10 @@ class Membership {
     Limits limits;
     // A line for the operator; `subject` groups lines that are said rarely.
     std::function<void(LogLevel, std::string subject, std::string message)> tell;
+    // Whether a key may use a protocol that is served here beside synchronisation.
+    std::function<Status(const EndpointId&, std::string_view alpn)> may_use;
+    // Certificates or revocations were looked at: who may do what may have changed.
+    std::function<void()> on_looked;
   };
   // nullptr: no credentials, no membership.
   static Result<std::unique_ptr<Membership>> open(Deps deps, MeshFiles files);
@@ -60,6 +65,9 @@ class Membership {
 
   // Whether this key may synchronise now.
   Status admit(const EndpointId& key) const;
+  // What the access rules go by.
+  security::Standing standing(const EndpointId& key) const;
+  std::optional<security::Standing> author(std::span<const std::uint8_t> prefix) const;
   // What the endpoint serves beside synchronisation.
   std::vector<std::pair<std::string, transport::AcceptCallback>> protocols();
   void start(sync::Connector& connector, transport::Endpoint& endpoint);

@@ -12,6 +12,7 @@
 #include "net/options.hpp"
 #include "node/node_api.hpp"
 #include "store/document_store.hpp"
+#include "sync/access.hpp"
 #include "sync/channel.hpp"
 #include "sync/upkeep.hpp"
 
@@ -24,6 +25,7 @@ struct MetricSource {
   std::uint64_t cache_bytes = 0;
   std::uint64_t events = 0;
   std::uint64_t handshakes_failed = 0;
+  sync::Access::Counts denied{};
   store::StoreStats store;
   sync::UpkeepStats upkeep;
   net::EndpointStats net;

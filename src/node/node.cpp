@@ -71,6 +71,7 @@ class NodeImpl final : public Node {
   std::vector<PeerInfo> peers() const override;
   void add_peer(const PeerSetting& peer, Done done) override;
   void remove_peer(const EndpointId& peer, Done done) override;
+  AccessInfo access() const override;
   std::vector<security::Member> members() const override {
     return membership_ ? membership_->members() : std::vector<security::Member>();
   }
@@ -80,6 +81,7 @@ class NodeImpl final : public Node {
   void shutdown(Done done) override;
 
  private:
+  Status open_access();
   Status open_store();
   Status open_membership();
   Result<std::set<EndpointId>> load_bound_peers() const;
@@ -95,8 +97,13 @@ class NodeImpl final : public Node {
   void on_peer(const EndpointId& peer, bool connected);
   void on_refused(const sync::RefusedPeer& refused);
   void on_fault(const EndpointId& peer, const sync::DocumentFault& fault);
-  // At most one line per subject in ten seconds.
-  void say_rarely(LogLevel level, std::string_view subject, std::string message);
+  void on_denied(const sync::Access::Denial& denial);
+  void look_at_rights();
+  Status may_write(std::string_view key, security::Right right) const {
+    return access_->may_write_here(key_->public_key(), key, right);
+  }
+  // At most one line per subject in ten seconds; whether it was said.
+  bool say_rarely(LogLevel level, std::string_view subject, std::string message);
   Status dial(const PeerSetting& peer);
   bool drop(const EndpointId& peer);  // false: nobody knew it
   void save_peers(Done done);
@@ -116,6 +123,7 @@ class NodeImpl final : public Node {
   const Instant started_;
   std::optional<crypto::SecretKey> key_;
   std::unique_ptr<store::DocumentStore> store_;
+  std::optional<sync::Access> access_;
   std::unique_ptr<sync::Documents> documents_;
   std::unique_ptr<EventLog> events_;
   std::unique_ptr<Membership> membership_;
@@ -125,6 +133,7 @@ class NodeImpl final : public Node {
   std::unique_ptr<sync::Coordinator> coordinator_;
   std::unique_ptr<sync::Upkeep> upkeep_;
   std::set<EndpointId> connected_;
+  std::map<EndpointId, sync::Access::Fingerprint> rights_;  // of those, when they connected
   std::set<EndpointId> bound_peers_;
   LogLimiter limiter_;
   std::uint64_t handshakes_failed_ = 0;
@@ -140,6 +149,7 @@ Status NodeImpl::open() {
   PEAT_TRY(const auto secret, load_formation_secret(settings_));
   PEAT_TRY(auto key, choose_identity(settings_, secret, random_));
   key_.emplace(std::move(key));
+  PEAT_TRY_VOID(open_access());
   PEAT_TRY_VOID(open_store());
   PEAT_TRY_VOID(open_membership());
   PEAT_TRY_VOID(open_network());
@@ -149,12 +159,29 @@ Status NodeImpl::open() {
   return open_peers();
 }
 
+Status NodeImpl::open_access() {
+  PEAT_TRY(auto rules, security::AccessRules::create(settings_.access));
+  sync::Access::Options options;
+  options.standing = [this](const EndpointId& peer) {
+    return membership_ ? membership_->standing(peer) : security::Standing{.id = peer};
+  };
+  options.author = [this](std::span<const std::uint8_t> prefix) {
+    return membership_ ? membership_->author(prefix) : std::nullopt;
+  };
+  options.on_denied = [this](const auto& denial) { on_denied(denial); };
+  options.limits = limits_;
+  access_.emplace(std::move(rules), std::move(options));
+  return {};
+}
+
 Status NodeImpl::open_store() {
   PEAT_TRY(store_, store::DocumentStore::open(settings_.data_dir, executor_, random_, limits_));
   sync::Documents::Options options;
   options.node_id = settings_.node_id;
   options.limits = limits_;
   options.collections = collections_of(settings_);
+  options.device = key_->public_key();
+  options.access = &*access_;
   options.on_quarantine = [this](std::string_view key, std::string_view reason) {
     say_rarely(LogLevel::warn, fmt::format("quarantine {}", key),
                fmt::format("document cannot be read key={} reason=\"{}\"", key, reason));
@@ -204,7 +231,11 @@ Status NodeImpl::open_membership() {
                         limits_,
                         [this](LogLevel level, const std::string& subject, std::string message) {
                           say_rarely(level, subject, std::move(message));
-                        }};
+                        },
+                        [this](const EndpointId& peer, std::string_view alpn) {
+                          return access_->may_use(peer, alpn);
+                        },
+                        [this] { look_at_rights(); }};
   PEAT_TRY(membership_, Membership::open(std::move(deps), MeshFiles{settings_.data_dir}));
   return {};
 }
@@ -257,10 +288,11 @@ Status NodeImpl::open_sync(const std::optional<crypto::SecretBytes>& secret) {
   options.allow_unauthenticated_peers = settings_.allow_unauthenticated_peers;
   options.native = settings_.native_protocol;
   options.on_refused = [this](const auto& refused) { on_refused(refused); };
-  if (membership_) {
-    options.admit = [this](const EndpointId& id) { return membership_->admit(id); };
-    options.protocols = membership_->protocols();
-  }
+  options.admit = [this](const EndpointId& id, std::string_view alpn) -> Status {
+    if (membership_) PEAT_TRY_VOID(membership_->admit(id));
+    return alpn.empty() ? Status() : access_->may_use(id, alpn);
+  };
+  if (membership_) options.protocols = membership_->protocols();
   connector_ = sync::Connector::create(*endpoint_, executor_, random_, limits_, std::move(options));
   channels_ = sync::SyncChannelManager::create(*connector_, executor_, random_, limits_,
                                                channel_options(settings_));
@@ -271,6 +303,7 @@ Status NodeImpl::open_sync(const std::optional<crypto::SecretBytes>& secret) {
     on_peer(peer, connected);
   };
   coordinator.on_fault = [this](const auto& peer, const auto& fault) { on_fault(peer, fault); };
+  coordinator.access = &*access_;
   coordinator.relation_of = [this](const auto& peer) { return book_.relation(peer); };
   PEAT_TRY(coordinator_,
            sync::Coordinator::create(*documents_, *channels_, executor_, std::move(coordinator)));
@@ -363,6 +396,9 @@ std::vector<ReadyCheck> NodeImpl::readiness() const {
 
 void NodeImpl::put(std::string_view key, std::string_view json,
                    const sync::Precondition& precondition, WriteDone done) {
+  if (auto may = may_write(key, security::Right::write); !may) {
+    return done(std::unexpected(std::move(may).error()));
+  }
   const auto before = store_->heads(key);
   local_action_ = before && *before ? "update" : "insert";
   acknowledge(documents_->put(key, json, precondition), std::move(done));
@@ -370,12 +406,18 @@ void NodeImpl::put(std::string_view key, std::string_view json,
 
 void NodeImpl::patch(std::string_view key, std::string_view merge_patch,
                      const sync::Precondition& precondition, WriteDone done) {
+  if (auto may = may_write(key, security::Right::write); !may) {
+    return done(std::unexpected(std::move(may).error()));
+  }
   const auto before = store_->heads(key);
   local_action_ = before && *before ? "update" : "insert";
   acknowledge(documents_->patch(key, merge_patch, precondition), std::move(done));
 }
 
 void NodeImpl::erase(std::string_view key, const sync::Precondition& precondition, WriteDone done) {
+  if (auto may = may_write(key, security::Right::erase); !may) {
+    return done(std::unexpected(std::move(may).error()));
+  }
   acknowledge(documents_->erase(key, std::nullopt, precondition), std::move(done));
 }
 
@@ -444,6 +486,8 @@ std::vector<PeerInfo> NodeImpl::peers() const {
       peer.documents_received = session->documents_received;
       peer.refused = session->refused;
       peer.poison = session->poison;
+      peer.withheld = session->withheld;
+      peer.denied = session->denied;
       for (auto& fault : session->faults) {
         peer.faults.push_back({fault.key, fault.error.message});
       }
@@ -508,6 +552,10 @@ void NodeImpl::save_peers(Done done) {
 
 void NodeImpl::reload(const Settings& settings) {
   documents_->set_collections(collections_of(settings));
+  if (auto rules = security::AccessRules::create(settings.access)) {
+    access_->set_rules(std::move(*rules));
+    look_at_rights();
+  }
   reload_peers(settings.peers);
   coordinator_->relate();
 }
@@ -544,6 +592,11 @@ void NodeImpl::on_change(const store::ChangeEvent& change) {
 
 void NodeImpl::on_peer(const EndpointId& peer, bool connected) {
   if (connected ? !connected_.insert(peer).second : connected_.erase(peer) == 0) return;
+  if (connected) {
+    rights_[peer] = access_->fingerprint(peer);
+  } else {
+    rights_.erase(peer);
+  }
   Event event;
   event.peer = peer;
   if (connected) {
@@ -565,13 +618,57 @@ void NodeImpl::on_peer(const EndpointId& peer, bool connected) {
   events_->publish(std::move(event));
 }
 
-void NodeImpl::say_rarely(LogLevel level, std::string_view subject, std::string message) {
+bool NodeImpl::say_rarely(LogLevel level, std::string_view subject, std::string message) {
   const auto left_out = limiter_.admit(subject.substr(0, kSubjectBytes), executor_.now().mono);
-  if (!left_out) return;
+  if (!left_out) return false;
   // Keys and reasons are a stranger's bytes: one line, and no commands to a terminal.
   std::ranges::replace_if(message, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
   if (*left_out > 0) message += fmt::format(" left_out={}", *left_out);
   say(level, message);
+  return true;
+}
+
+// Every denial is counted; the log and the followers of events get one of a kind in ten seconds.
+void NodeImpl::on_denied(const sync::Access::Denial& denial) {
+  const auto right = security::to_string(denial.right);
+  const auto collection = denial.key.substr(0, denial.key.find(':'));
+  const bool said = say_rarely(
+      LogLevel::warn, fmt::format("denied {} {} {}", denial.peer.short_form(), right, collection),
+      fmt::format("access denied peer={} right={} key={} reason=\"{}\"", denial.peer.short_form(),
+                  right, denial.key, denial.why));
+  if (!said || !events_) return;
+  Event event;
+  event.kind = Event::Kind::denied;
+  event.peer = denial.peer;
+  event.action = right;
+  event.key = denial.key;
+  event.reason = denial.why;
+  events_->publish(std::move(event));
+}
+
+// Under other rights than when it connected a peer's session begins anew.
+void NodeImpl::look_at_rights() {
+  if (!connector_) return;
+  for (const auto& [peer, before] : rights_) {
+    if (access_->fingerprint(peer) != before) connector_->restart(peer, "access rights changed");
+  }
+}
+
+AccessInfo NodeImpl::access() const {
+  AccessInfo info;
+  for (const auto& rule : access_->rules().rules()) info.rules.push_back(rule.text);
+  info.denied = access_->denied();
+  for (const auto& peer : connected_) {
+    for (const auto& collection : collections()) {
+      const auto may = [&](security::Right right) {
+        return access_->allows(peer, right, collection.name);
+      };
+      info.peers.push_back({peer, collection.name, may(security::Right::read),
+                            may(security::Right::write), may(security::Right::relay),
+                            may(security::Right::erase)});
+    }
+  }
+  return info;
 }
 
 void NodeImpl::on_refused(const sync::RefusedPeer& refused) {
@@ -627,6 +724,7 @@ std::string NodeImpl::metrics(const HttpCounters& http) const {
   source.cache_bytes = documents_->cached_bytes();
   source.events = events_->published();
   source.handshakes_failed = handshakes_failed_;
+  source.denied = access_->denied();
   source.store = store_->stats();
   source.upkeep = upkeep_->stats();
   source.net = endpoint_->stats();

@@ -19,6 +19,7 @@
 #include "peat/error.hpp"
 #include "peat/ids.hpp"
 #include "security/trust.hpp"
+#include "sync/access.hpp"
 #include "sync/documents.hpp"
 #include "sync/write_waits.hpp"
 
@@ -56,10 +57,12 @@ struct PeerInfo {
   std::uint64_t bytes_received = 0;
   std::uint64_t connects = 0;
   std::uint64_t failures = 0;
-  std::uint64_t refused = 0;  // documents of the peer held back by our tombstones
-  std::uint64_t poison = 0;   // documents of the peer skipped for an error of theirs
+  std::uint64_t refused = 0;   // documents of the peer held back by our tombstones
+  std::uint64_t poison = 0;    // documents of the peer skipped for an error of theirs
+  std::uint64_t withheld = 0;  // times a document was not sent: the peer may not read it
+  std::uint64_t denied = 0;    // what the peer sent and may not write, relay or delete
   std::string last_error;
-  std::vector<PeerFault> faults;  // the last sync_faults of `poison`
+  std::vector<PeerFault> faults;  // the last sync_faults of `poison` and `denied`
 };
 
 // What the HTTP server counts.
@@ -78,6 +81,22 @@ struct ReadyCheck {
 struct CollectionInfo {
   std::string name;
   std::uint64_t documents = 0;
+};
+
+// What one peer may do with one collection.
+struct PeerAccess {
+  EndpointId peer;
+  std::string collection;
+  bool read = true;
+  bool write = true;
+  bool relay = true;
+  bool erase = true;
+};
+
+struct AccessInfo {
+  std::vector<std::string> rules;  // as they are written
+  sync::Access::Counts denied{};   // by security::Right
+  std::vector<PeerAccess> peers;   // connected ones, each collection that is here
 };
 
 class NodeApi {
@@ -119,6 +138,9 @@ class NodeApi {
 
   // --- members of the mesh, by certificate; empty without certificates -------------------------
   virtual std::vector<security::Member> members() const { return {}; }
+
+  // --- who may do what --------------------------------------------------------------------------
+  virtual AccessInfo access() const { return {}; }
 
   // --- events -----------------------------------------------------------------------------------
   virtual EventLog& events() = 0;

@@ -9,6 +9,7 @@ namespace {
 constexpr Duration kRequestTime = std::chrono::seconds(10);
 constexpr Duration kLinger = std::chrono::seconds(5);
 constexpr std::uint64_t kCloseBusy = 1;
+constexpr std::uint64_t kCloseNotAdmitted = 2;
 
 using transport::CloseInfo;
 using transport::Connection;
@@ -122,9 +123,10 @@ class RequestServer::Session final : public transport::ConnectionHandler,
   TimerId timer_ = 0;
 };
 
-RequestServer::RequestServer(Executor& executor, const Limits& limits, Decide decide)
+RequestServer::RequestServer(Executor& executor, const Limits& limits, Admit admit, Decide decide)
     : executor_(executor),
       limits_(limits),
+      admit_(std::move(admit)),
       decide_(std::move(decide)),
       limiter_(limits.enrollment_per_minute) {}
 
@@ -141,6 +143,11 @@ void RequestServer::accept(std::shared_ptr<Connection> connection) {
   if (busy) {
     ++refused_;
     connection->close(kCloseBusy, "too many requests; try again later");
+    return;
+  }
+  if (!admit_(connection->peer())) {
+    ++refused_;
+    connection->close(kCloseNotAdmitted, "not permitted");
     return;
   }
   session->begin();

@@ -5,8 +5,8 @@
 // answer, FIN. A connection has 10 s to bring its request; then the answer is sent and the
 // connection is kept until the client closes it, 5 s at most, because an answer that is cut off by
 // its own close is lost (D-34). At most enrollment_in_flight connections at once, and
-// enrollment_per_minute from one address (D-33); whoever is beyond is closed at once. What a
-// request means is not decided here.
+// enrollment_per_minute from one address (D-33); whoever is beyond, or is not admitted, is
+// closed at once. What a request means is not decided here.
 //
 // Threading: the loop. Limits (base/limits.def): enrollment_*.
 #pragma once
@@ -34,9 +34,10 @@ class RequestServer {
     EndpointId endpoint;
     std::string address;
   };
+  using Admit = std::function<Status(const EndpointId&)>;
   using Decide = std::function<void(Request, Respond)>;
 
-  RequestServer(Executor& executor, const Limits& limits, Decide decide);
+  RequestServer(Executor& executor, const Limits& limits, Admit admit, Decide decide);
   ~RequestServer();
   RequestServer(const RequestServer&) = delete;
   RequestServer& operator=(const RequestServer&) = delete;
@@ -50,6 +51,7 @@ class RequestServer {
 
   Executor& executor_;
   const Limits limits_;
+  Admit admit_;
   Decide decide_;
   security::AttemptLimiter limiter_;
   std::uint64_t refused_ = 0;

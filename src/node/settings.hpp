@@ -28,6 +28,7 @@
 #include "node/collection_setting.hpp"
 #include "peat/error.hpp"
 #include "peat/ids.hpp"
+#include "security/access_rules.hpp"
 #include "sync/relation.hpp"
 
 namespace peat::crypto {
@@ -63,6 +64,7 @@ struct PeerSetting {
 using Path = std::filesystem::path;
 using Peers = std::vector<PeerSetting>;
 using CollectionSettings = std::vector<CollectionSetting>;
+using AccessSettings = std::vector<security::AccessRule>;
 using sync::TtlPreset;
 using Millis = std::chrono::milliseconds;
 

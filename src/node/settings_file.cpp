@@ -177,6 +177,7 @@ std::string_view type_in_words(std::string_view type) {
   if (type == "HostPort") return "ADDR:PORT";
   if (type == "Peers") return "list of peers";
   if (type == "CollectionSettings") return "list of collections";
+  if (type == "AccessSettings") return "list of access rules";
   if (type == "TtlPreset") return "name of a preset";
   if (type == "Path") return "path";
   return "text";

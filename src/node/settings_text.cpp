@@ -89,6 +89,17 @@ Status parse_value(const std::vector<std::string>& texts, CollectionSettings& ou
   return {};
 }
 
+Status parse_value(const std::vector<std::string>& texts, AccessSettings& out) {
+  out.clear();
+  for (const auto& text : texts) {
+    PEAT_TRY(auto rule, security::AccessRule::parse(text));
+    out.push_back(std::move(rule));
+  }
+  // Two rules of one scope are refused here, where the error can say which setting it is.
+  PEAT_TRY_VOID(security::AccessRules::create(out));
+  return {};
+}
+
 Status parse_value(const std::vector<std::string>& texts, TtlPreset& out) {
   PEAT_TRY(const auto text, single(texts));
   for (std::size_t i = 0; i < kTtlPresets.size(); ++i) {
@@ -188,6 +199,12 @@ std::vector<std::string> show_value(const Peers& value) {
 std::vector<std::string> show_value(const CollectionSettings& value) {
   std::vector<std::string> texts;
   for (const auto& collection : value) texts.push_back(collection.text);
+  return texts;
+}
+
+std::vector<std::string> show_value(const AccessSettings& value) {
+  std::vector<std::string> texts;
+  for (const auto& rule : value) texts.push_back(rule.text);
   return texts;
 }
 

@@ -15,6 +15,7 @@ Status parse_value(const std::vector<std::string>& texts, Path& out);
 Status parse_value(const std::vector<std::string>& texts, HostPort& out);
 Status parse_value(const std::vector<std::string>& texts, Peers& out);
 Status parse_value(const std::vector<std::string>& texts, CollectionSettings& out);
+Status parse_value(const std::vector<std::string>& texts, AccessSettings& out);
 Status parse_value(const std::vector<std::string>& texts, TtlPreset& out);
 Status parse_value(const std::vector<std::string>& texts, Secret& out);
 Status parse_value(const std::vector<std::string>& texts, bool& out);
@@ -29,6 +30,7 @@ std::vector<std::string> show_value(const Path& value);
 std::vector<std::string> show_value(const HostPort& value);
 std::vector<std::string> show_value(const Peers& value);
 std::vector<std::string> show_value(const CollectionSettings& value);
+std::vector<std::string> show_value(const AccessSettings& value);
 std::vector<std::string> show_value(TtlPreset value);
 std::vector<std::string> show_value(const Secret& value);  // masked
 std::vector<std::string> show_value(bool value);
@@ -43,7 +45,7 @@ std::string legacy_text(const LegacyVariable& variable, std::string_view value);
 
 // A setting of this type has any number of texts.
 constexpr bool is_list(std::string_view type) {
-  return type == "Peers" || type == "CollectionSettings";
+  return type == "Peers" || type == "CollectionSettings" || type == "AccessSettings";
 }
 
 std::vector<std::string> split_words(std::string_view text);

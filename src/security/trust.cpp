@@ -298,6 +298,17 @@ const Certificate* TrustStore::certificate_of(const EndpointId& subject) const {
   return found == certificates_.end() ? nullptr : &found->second.certificate;
 }
 
+std::optional<EndpointId> TrustStore::subject_that_begins(
+    std::span<const std::uint8_t> prefix) const {
+  EndpointId least;
+  std::ranges::copy(prefix, least.bytes.begin());
+  const auto found = certificates_.lower_bound(least);
+  const bool begins =
+      found != certificates_.end() &&
+      std::ranges::equal(prefix, std::span(found->first.bytes).first(prefix.size()));
+  return begins ? std::optional(found->first) : std::nullopt;
+}
+
 const Revocation* TrustStore::revocation_of(const EndpointId& subject) const {
   const auto found = revocations_.find(subject);
   return found == revocations_.end() ? nullptr : &found->second;

@@ -37,6 +37,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -105,6 +106,8 @@ class TrustStore {
   std::optional<EndpointId> holder_of(std::string_view node_id, WallTime now) const;
 
   const Certificate* certificate_of(const EndpointId& subject) const;
+  // The first subject whose id begins so.
+  std::optional<EndpointId> subject_that_begins(std::span<const std::uint8_t> prefix) const;
   const Revocation* revocation_of(const EndpointId& subject) const;
   std::vector<Revocation> revocations() const;
   std::vector<Member> members(WallTime now) const;  // by subject

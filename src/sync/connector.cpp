@@ -111,6 +111,7 @@ class ConnectorImpl final : public Connector, private LinkOwner {
         std::ranges::count_if(links_, [](const auto& l) { return !l.second->proven(); }));
   }
   void expel(const EndpointId& id, const Error& why) override;
+  void restart(const EndpointId& id, std::string_view reason) override;
   void shutdown() override;
 
   std::optional<AuthenticatedConnection> get_connection(const EndpointId& id) const override {
@@ -176,8 +177,8 @@ class ConnectorImpl final : public Connector, private LinkOwner {
            (options_.binding == Binding::prefer && bound_.contains(peer));
   }
   void note_bound(const EndpointId& peer);
-  Status admit(const EndpointId& id) const {
-    return options_.admit ? options_.admit(id) : Status();
+  Status admit(const EndpointId& id, std::string_view alpn) const {
+    return options_.admit ? options_.admit(id, alpn) : Status();
   }
   void report(RefusedPeer refused);
   static std::string_view state_of(const Peer& peer);
@@ -229,6 +230,8 @@ std::string_view refusal_of(const Error& why) {
       return "certificate revoked";
     case Code::certificate_expired:
       return "certificate expired";
+    case Code::permission_denied:
+      return "not permitted";
     default:
       return "certificate required";
   }
@@ -243,6 +246,13 @@ void ConnectorImpl::expel(const EndpointId& id, const Error& why) {
   const auto live = peer.live;
   report({id, live->remote_address(), live->dialled(), peer.configured, true, why});
   live->close(kNotAdmitted, refusal_of(why));
+}
+
+void ConnectorImpl::restart(const EndpointId& id, std::string_view reason) {
+  const auto found = peers_.find(id);
+  if (found == peers_.end() || !found->second.live) return;
+  const auto live = found->second.live;
+  live->close(0, reason);
 }
 
 std::string_view ConnectorImpl::state_of(const Peer& peer) {
@@ -308,7 +318,7 @@ void ConnectorImpl::get_or_connect(const EndpointId& id, Callback done) {
     answer({std::move(done)},
            fail(Code::unreachable, "no address is known for peer " + id.short_form() +
                                        ": configure one, or wait until it dials"));
-  } else if (const auto admitted = is_exempt(found->second) ? Status() : admit(id); !admitted) {
+  } else if (const auto admitted = is_exempt(found->second) ? Status() : admit(id, ""); !admitted) {
     auto& peer = found->second;
     const auto& address = peer.address.address.empty() ? peer.last_seen : peer.address.address;
     peer.last_error = admitted.error().message;
@@ -469,7 +479,7 @@ void ConnectorImpl::accept(std::shared_ptr<Connection> connection) {
   } else if (known == peers_.end() &&
              failed_proofs_.exhausted(host_of(link->remote_address()), executor_.now().mono)) {
     link->close(1, "too many failed proofs from this address; try again later");
-  } else if (const auto admitted = exempt ? Status() : admit(id); !admitted) {
+  } else if (const auto admitted = exempt ? Status() : admit(id, link->alpn()); !admitted) {
     report({id, link->remote_address(), false, known != peers_.end() && known->second.configured,
             true, admitted.error()});
     link->close(kNotAdmitted, refusal_of(admitted.error()));
@@ -508,7 +518,8 @@ Peer* ConnectorImpl::entry(const EndpointId& id) {
 void ConnectorImpl::on_proven(PeerLink& link, const HandshakeAccepted& accepted) {
   const auto id = link.peer();
   // It may have been revoked while it proved itself.
-  if (const auto admitted = accepted.variant ? admit(id) : Status(); !admitted && !shut_down_) {
+  if (const auto admitted = accepted.variant ? admit(id, link.alpn()) : Status();
+      !admitted && !shut_down_) {
     report({id, link.remote_address(), link.dialled(), false, true, admitted.error()});
     link.give_way(kNotAdmitted, refusal_of(admitted.error()));
     const auto at = peers_.find(id);

@@ -109,8 +109,9 @@ struct ConnectorOptions {
   std::function<void(const EndpointId&)> on_bound = {};
   bool allow_unauthenticated_peers = false;  // any peer may sync; warn about it at start
   bool native = true;  // offer and accept peat/sync/2 (which always needs a formation)
-  // Whether this key may synchronise now. Peers that are exempt from proof are not asked about.
-  std::function<Status(const EndpointId&)> admit = {};
+  // Whether this key may synchronise now, over the protocol; "" before a dial, when none is agreed.
+  // Peers that are exempt from proof are not asked about.
+  std::function<Status(const EndpointId&, std::string_view alpn)> admit = {};
   // Further protocols of the endpoint: their connections go to the callback, unproven.
   std::vector<std::pair<std::string, transport::AcceptCallback>> protocols = {};
   // Every failed dial, failed handshake and refused stranger, in the loop's next turn. A stranger
@@ -184,6 +185,9 @@ class Connector : public SyncTransport {
   // Closes the connection and the attempt of a peer that `admit` no longer lets in, with 2. What is
   // configured stays: it is dialled again, and let in again if `admit` says so.
   virtual void expel(const EndpointId& peer, const Error& why) = 0;
+  // Closes the peer's connection (0, with the reason), for both sides to begin anew. A dialled one
+  // is dialled again.
+  virtual void restart(const EndpointId& peer, std::string_view reason) = 0;
   // Connections that have not proved membership yet.
   virtual std::size_t unproven() const = 0;
 

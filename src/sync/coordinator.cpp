@@ -71,7 +71,7 @@ class CoordinatorImpl final : public Coordinator {
         executor_(executor),
         options_(std::move(options)),
         lines_(std::move(lines)),
-        waits_(executor, options_.limits) {
+        waits_(executor, options_.limits, may_hold(options_.access)) {
     observer_ = documents_.store().subscribe([this](const auto& event) { on_change(event); });
     channels_.set_listener_factory([this](SyncChannel& channel) { return listener(channel); });
   }
@@ -152,6 +152,10 @@ class CoordinatorImpl final : public Coordinator {
   }
 
  private:
+  static WriteWaits::MayHold may_hold(const Access* access) {
+    if (access == nullptr) return {};
+    return [access](const auto& peer, auto key) { return access->reads(peer, key); };
+  }
   Relation relation_of(const EndpointId& peer) const {
     return options_.relation_of ? options_.relation_of(peer) : Relation::unknown;
   }
@@ -192,7 +196,8 @@ class CoordinatorImpl final : public Coordinator {
     end(peer);  // the one before may not have heard yet that its channel is closed
     const auto number = ++next_number_;
     SessionContext context{documents_,      lines_, executor_,         options_.node_id,
-                           options_.limits, {},     relation_of(peer), {}};
+                           options_.limits, {},     relation_of(peer), {},
+                           options_.access};
     context.on_ack = [this, peer](store::Seq acked, const auto& declined) {
       waits_.on_ack(peer, acked, declined);
     };

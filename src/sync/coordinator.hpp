@@ -35,6 +35,7 @@ class Coordinator {
     std::function<void(const EndpointId& peer, const DocumentFault& fault)> on_fault;
     // Where a peer stands; empty: nobody knows. Asked when its channel is made, and by relate().
     std::function<Relation(const EndpointId& peer)> relation_of;
+    Access* access = nullptr;  // what peers may be sent; nullptr: everything. Outlives this object.
   };
   // Installs itself as the manager's listener factory: create it before the first channel.
   static Result<std::unique_ptr<Coordinator>> create(Documents& documents,

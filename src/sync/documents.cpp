@@ -61,14 +61,14 @@ Result<OpenDocument> DocumentsImpl::load(const store::DocumentRecord& record) co
   automerge::LoadOptions options;
   options.verify = automerge::Verify::lazy;
   options.limits = options_.load_limits;
-  options.actor = store_.incarnation().actor;
+  options.actor = own_actor();
   const std::vector<ByteView> tail(record.tail.begin(), record.tail.end());
   PEAT_TRY(auto document, automerge::Document::from_stored(record.stored, tail, options));
   return OpenDocument{std::move(document), record.tail.size()};
 }
 
 automerge::Document DocumentsImpl::empty_document() const {
-  return automerge::Document(store_.incarnation().actor);
+  return automerge::Document(own_actor());
 }
 
 Result<OpenDocument*> DocumentsImpl::open_cached(std::string_view key) {
@@ -150,10 +150,19 @@ Result<std::int64_t> DocumentsImpl::commit_time(std::string_view key) const {
   return std::max(now, static_cast<std::int64_t>(buried->tombstone.deleted_at_ms / 1000) + 1);
 }
 
+automerge::ActorId DocumentsImpl::marked(automerge::ActorId actor) const {
+  if (options_.device) {
+    std::copy_n(options_.device->bytes.begin(), kAuthorBytes, actor.bytes.begin());
+  }
+  return actor;
+}
+
+automerge::ActorId DocumentsImpl::own_actor() const { return marked(store_.incarnation().actor); }
+
 // A re-created document begins a new history. Its actor must not repeat sequence numbers of the
 // deleted one, because peers that still hold that would see an actor contradict itself.
 Result<automerge::ActorId> DocumentsImpl::actor_for(std::string_view key) const {
-  const auto& actor = store_.incarnation().actor;
+  const auto actor = own_actor();
   PEAT_TRY(const auto buried, store_.tombstone(key));
   if (!buried) return actor;
   Bytes numbers;
@@ -161,7 +170,7 @@ Result<automerge::ActorId> DocumentsImpl::actor_for(std::string_view key) const 
   writer.u64be(buried->tombstone.lamport);
   writer.u64be(buried->tombstone.deleted_at_ms);
   const auto digest = sha256({actor.bytes, numbers, as_bytes(buried->tombstone.deleted_by)});
-  return automerge::ActorId{Bytes(digest.begin(), digest.begin() + 16)};
+  return marked({Bytes(digest.begin(), digest.begin() + 16)});
 }
 
 Result<WriteResult> DocumentsImpl::edit(std::string_view key, const Precondition& precondition,

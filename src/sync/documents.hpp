@@ -46,6 +46,9 @@
 // merged. A state that such a change outdates is not taken: `superseded`. So replicas agree
 // whatever the order, memory stays flat (fault F10), and a field that a write leaves out is gone.
 //
+// Access. What a peer may not write is Code::permission_denied (access.hpp). Where it depends on
+// the author, changes that wait for their dependencies are not held: they come again with these.
+//
 // Quarantine. Changes are stored and relayed unread (design rule 7). A document that cannot be
 // materialised gives Code::document_invalid with its reason to every read and local edit; it still
 // travels, can be deleted, and is free again when later changes can be read.
@@ -71,6 +74,7 @@
 #include "peat/automerge/sync.hpp"
 #include "peat/error.hpp"
 #include "store/document_store.hpp"
+#include "sync/access.hpp"
 #include "sync/collections.hpp"
 #include "wire/native.hpp"
 #include "wire/tombstone.hpp"
@@ -133,6 +137,10 @@ class Documents {
     automerge::LoadLimits load_limits;
     Limits limits;
     Collections collections;
+    // Begins the actor ids of this node's changes, so that others know whose they are.
+    std::optional<EndpointId> device;
+    // Decides what is taken from peers; nullptr: everything. Outlives this object.
+    Access* access = nullptr;
     // Told when a document is put into quarantine, from inside the call that found it out.
     std::function<void(std::string_view key, std::string_view reason)> on_quarantine;
   };

@@ -321,6 +321,7 @@ Result<bool> DocumentsImpl::apply_tombstone(const wire::Tombstone& tombstone,
   }
   PEAT_TRY(const auto known, store_.tombstone(key));
   if (known && !wire::supersedes(tombstone, known->tombstone)) return false;
+  if (options_.access != nullptr) PEAT_TRY_VOID(options_.access->may_delete(from, key));
   PEAT_TRY(const auto* document, document_beside(key));
   PEAT_TRY_VOID(may_bury(tombstone, document));
   bool keep = false;

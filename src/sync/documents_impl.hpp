@@ -93,6 +93,9 @@ class DocumentsImpl final : public Documents {
   Status check(std::string_view key, const Precondition& precondition) const;
   Result<std::int64_t> commit_time(std::string_view key) const;
   std::uint64_t deletion_time(std::string_view key);
+  // This run's actor of the device.
+  automerge::ActorId own_actor() const;
+  automerge::ActorId marked(automerge::ActorId actor) const;  // as the device's
   Result<automerge::ActorId> actor_for(std::string_view key) const;
   Result<WriteResult> erase_softly(std::string_view key, const std::optional<std::string>& reason,
                                    const Precondition& precondition);
@@ -116,6 +119,9 @@ class DocumentsImpl final : public Documents {
   // Whether what `document` gained since `before` may stay.
   Result<bool> allowed(std::string_view key, Guard guard, const automerge::Document& document,
                        const automerge::Heads& before) const;
+  // Whether the peer may hand over what `document` gained since `before`.
+  Status authorised(std::string_view key, const EndpointId& from,
+                    const automerge::Document& document, const automerge::Heads& before) const;
   bool survives(const store::TombstoneRecord& buried, const automerge::Document& document) const;
   Result<RemoteResult> apply_chunks(std::string_view key, const std::optional<Epoch>& epoch,
                                     ByteView changes, const EndpointId& from);

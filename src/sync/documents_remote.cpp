@@ -1,5 +1,6 @@
 // What peers send and what they are sent.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "sync/documents_impl.hpp"
@@ -126,6 +127,19 @@ Result<RemoteResult> DocumentsImpl::merge(std::string_view key, Guard guard, con
     return std::unexpected(about(key, applied.error()));
   }
   RemoteResult result{false, false, false, document.heads(), document.missing_deps()};
+  if (options_.access != nullptr && options_.access->asks_for_authors(from, key)) {
+    if (auto may = authorised(key, from, document, before); !may) {
+      cache_.erase(key);
+      return std::unexpected(may.error());
+    }
+    // What waits would later count as handed over by whoever brings its dependencies.
+    if (!result.missing.empty()) {
+      cache_.erase(key);
+      PEAT_TRY(auto kept, unchanged(key, false));
+      kept.missing = std::move(result.missing);
+      return kept;
+    }
+  }
   if (result.heads != before) {
     auto may_stay = allowed(key, guard, document, before);
     if (!may_stay || !*may_stay) {
@@ -155,9 +169,22 @@ Result<RemoteResult> DocumentsImpl::merge(std::string_view key, Guard guard, con
   return result;
 }
 
+Status DocumentsImpl::authorised(std::string_view key, const EndpointId& from,
+                                 const automerge::Document& document,
+                                 const automerge::Heads& before) const {
+  std::set<automerge::ActorId> judged;
+  for (const auto& hash : document.hashes_since(before)) {
+    const auto change = document.change(hash);
+    if (!judged.insert(change->actor).second) continue;
+    PEAT_TRY_VOID(options_.access->may_hand_over(from, key, change->actor));
+  }
+  return {};
+}
+
 Result<RemoteResult> DocumentsImpl::apply_chunks(std::string_view key,
                                                  const std::optional<Epoch>& epoch,
                                                  ByteView changes, const EndpointId& from) {
+  if (options_.access != nullptr) PEAT_TRY_VOID(options_.access->may_send(from, key));
   PEAT_TRY(const auto guarded, guard(key, epoch, from));
   if (guarded == Guard::closed || changes.empty()) {
     return unchanged(key, guarded == Guard::closed);

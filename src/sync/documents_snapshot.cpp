@@ -59,7 +59,7 @@ automerge::ActorId DocumentsImpl::fresh_actor() {
   writer.u64be(incarnation.run);
   writer.u64be(++fresh_actors_);
   const auto digest = sha256({incarnation.actor.bytes, numbers});
-  return automerge::ActorId{Bytes(digest.begin(), digest.begin() + 16)};
+  return marked({Bytes(digest.begin(), digest.begin() + 16)});
 }
 
 Result<bool> DocumentsImpl::begin_anew(std::string_view key, OpenDocument& open,

@@ -58,6 +58,8 @@ SessionStatus PeerSession::status() const {
   status.refused = counters_->refused;
   status.poison = counters_->poison;
   status.violations = counters_->violations;
+  status.withheld = counters_->withheld;
+  status.denied = counters_->denied;
   status.faults.assign(counters_->faults.begin(), counters_->faults.end());
   return status;
 }

@@ -53,6 +53,7 @@ struct SessionContext {
   // The peer durably holds our feed up to a position, but for the documents named (with what it
   // has of them). May be empty.
   std::function<void(store::Seq acked, const std::vector<wire::DocumentHeads>& declined)> on_ack;
+  Access* access = nullptr;  // what the peer may be sent; nullptr: everything
 };
 
 struct SessionStatus {
@@ -70,7 +71,9 @@ struct SessionStatus {
   std::uint64_t refused = 0;              // held back by our tombstones
   std::uint64_t poison = 0;               // documents skipped for an error of theirs
   std::uint64_t violations = 0;           // messages that broke the protocol, skipped
-  std::vector<DocumentFault> faults;      // the last sync_faults of them
+  std::uint64_t withheld = 0;             // times a document was not sent for want of a right
+  std::uint64_t denied = 0;               // documents and deletions not taken for want of one
+  std::vector<DocumentFault> faults;      // the last sync_faults of `poison` and `denied`
 };
 
 class DialectSession;

@@ -180,6 +180,9 @@ class RecentMap {
   std::unordered_map<std::string_view, typename Order::iterator> index_;  // views into order_
 };
 
+// What was given to a connection that lives on for so long has arrived.
+inline constexpr Duration kSurelyArrived = std::chrono::minutes(10);
+
 // Outlives the dialect's state: a status counts over all connections.
 struct SessionCounters {
   wire::Resume held;  // how far the peer's feed is durably here
@@ -192,16 +195,27 @@ struct SessionCounters {
   std::uint64_t refused = 0;
   std::uint64_t poison = 0;
   std::uint64_t violations = 0;
+  std::uint64_t withheld = 0;
+  std::uint64_t denied = 0;
   std::deque<DocumentFault> faults;
   std::function<void(const DocumentFault&)> on_fault;
 
   void fault(std::string_view key, Error error, const Limits& limits) {
-    ++poison;
+    ++(error.code == Code::permission_denied ? denied : poison);
     if (faults.size() >= limits.sync_faults) faults.pop_front();
     faults.push_back({std::string(key), std::move(error)});
     if (on_fault) on_fault(faults.back());
   }
 };
+
+// Whether the peer may be sent anything of the document. What is said to a peer about a document
+// asks this first.
+inline bool may_read(const SessionContext& context, const EndpointId& peer, std::string_view key,
+                     SessionCounters& counters) {
+  if (context.access == nullptr || context.access->may_read(peer, key)) return true;
+  ++counters.withheld;
+  return false;
+}
 
 // One connection's state in one dialect.
 class DialectSession {

@@ -13,6 +13,7 @@ constexpr std::size_t kLinesKept = 32;  // lives of a store that crashes daily f
 
 std::string position_name(const EndpointId& peer) { return "sync.from." + peer.to_string(); }
 std::string ack_name(const EndpointId& peer) { return "sync.acked." + peer.to_string(); }
+std::string rights_name(const EndpointId& peer) { return "sync.rights." + peer.to_string(); }
 
 Result<wire::Resume> read_place(Reader& reader, std::string_view what) {
   wire::Resume place;
@@ -50,6 +51,7 @@ void put_peers(store::WriteBatch& batch, const std::vector<EndpointId>& peers) {
 void erase_rows(store::WriteBatch& batch, const EndpointId& peer) {
   batch.erase_meta(position_name(peer));
   batch.erase_meta(ack_name(peer));
+  batch.erase_meta(rights_name(peer));
   batch.erase_sync_states(peer);
 }
 
@@ -147,6 +149,24 @@ Status save_ack(store::DocumentStore& store, const EndpointId& peer, const PeerA
   writer.u64be(static_cast<std::uint64_t>(ack.last_seen.count()));
   store::WriteBatch batch;
   batch.put_meta(ack_name(peer), std::move(value));
+  PEAT_TRY_VOID(store.write(std::move(batch)));
+  return {};
+}
+
+Result<Access::Fingerprint> load_rights(const store::DocumentStore& store, const EndpointId& peer) {
+  Access::Fingerprint rights{};
+  PEAT_TRY(const auto value, store.meta(rights_name(peer)));
+  if (!value) return rights;
+  Reader reader(*value);
+  PEAT_TRY(const auto bytes, reader.take(rights.size(), "the rights of a peer"));
+  std::ranges::copy(bytes, rights.begin());
+  return rights;
+}
+
+Status save_rights(store::DocumentStore& store, const EndpointId& peer,
+                   const Access::Fingerprint& rights) {
+  store::WriteBatch batch;
+  batch.put_meta(rights_name(peer), Bytes(rights.begin(), rights.end()));
   PEAT_TRY_VOID(store.write(std::move(batch)));
   return {};
 }

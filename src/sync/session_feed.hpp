@@ -17,6 +17,9 @@
 // "sync.acked.<peer>" := 16-byte id of our store, u64be position, u64be clock: how far the peer
 // durably holds our feed, and when we last spoke to it, in this node's running time (upkeep.hpp).
 //
+// "sync.rights.<peer>" := the 16-byte fingerprint of its rights (access.hpp) under which both feeds
+// were walked; none: no rule restricted anybody; kUnsettledRights: they are being walked.
+//
 // Threading: the loop.
 #pragma once
 
@@ -28,6 +31,7 @@
 #include "peat/error.hpp"
 #include "peat/ids.hpp"
 #include "store/document_store.hpp"
+#include "sync/access.hpp"
 #include "wire/native.hpp"
 
 namespace peat::sync {
@@ -65,10 +69,14 @@ struct PeerAck {
 };
 Result<std::optional<PeerAck>> load_ack(const store::DocumentStore& store, const EndpointId& peer);
 Status save_ack(store::DocumentStore& store, const EndpointId& peer, const PeerAck& ack);
+inline constexpr Access::Fingerprint kUnsettledRights = {0xff};
+Result<Access::Fingerprint> load_rights(const store::DocumentStore& store, const EndpointId& peer);
+Status save_rights(store::DocumentStore& store, const EndpointId& peer,
+                   const Access::Fingerprint& rights);
 // Those of whom something is kept.
 Result<std::vector<EndpointId>> noted_peers(const store::DocumentStore& store);
 
-// Erases its positions and its sync states.
+// Erases its positions, its rights and its sync states.
 Status forget_peer(store::DocumentStore& store, const EndpointId& peer);
 
 }  // namespace peat::sync

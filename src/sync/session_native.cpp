@@ -49,16 +49,34 @@ NativeSession::NativeSession(SyncChannel& channel, const SessionContext& context
       known_(context.limits.sync_known_heads),
       told_(context.limits.sync_known_heads),
       declined_(context.limits.sync_needs),
-      retry_(context.limits.sync_needs) {}
+      retry_(context.limits.sync_needs) {
+  if (context_.access == nullptr) return;
+  const auto walked_under = load_rights(store_, peer_);
+  anew_ = !walked_under || *walked_under != context_.access->fingerprint(peer_);
+  if (anew_) counters_.held = {};
+}
 
 // What was heard since the last note: positions that came alone were not worth a commit.
 NativeSession::~NativeSession() {
   if (reached_ > saved_) static_cast<void>(save(reached_));
 }
 
-Status NativeSession::save(store::Seq position) {
+Status NativeSession::note_once() {
   if (!noted_) PEAT_TRY_VOID(note_peer(store_, peer_, context_.limits.sync_peers));
   noted_ = true;
+  return {};
+}
+
+void NativeSession::note_time(Instant now) {
+  if (!anew_ || !hello_ || given() < start_ || reached_ < hello_->last_position) return;
+  if (!walked_) walked_ = now;
+  if (now - *walked_ < kSurelyArrived) return;
+  // Not kept, the feeds are only walked once more.
+  anew_ = !note_once() || !save_rights(store_, peer_, context_.access->fingerprint(peer_));
+}
+
+Status NativeSession::save(store::Seq position) {
+  PEAT_TRY_VOID(note_once());
   return save_position(store_, peer_, {hello_->store_id, position});
 }
 
@@ -92,6 +110,10 @@ bool NativeSession::send_next() {
     auto frame = next_frame();
     if (!frame) return false;
     ready_.push_front(std::move(*frame));
+  }
+  if (context_.access != nullptr && !withhold(ready_.front(), *context_.access, peer_)) {
+    ready_.pop_front();
+    return true;
   }
   const auto sent = channel_.send_native(ready_.front());
   if (!sent) {
@@ -288,7 +310,7 @@ void NativeSession::add_row(const store::FeedRow& row, Load& load) {
 
 void NativeSession::add_tombstone(std::string_view key, Load& load, Expired expired) {
   const auto buried = store_.tombstone(key);
-  if (!buried || !*buried) return;
+  if (!buried || !*buried || !may_read(context_, peer_, key, counters_)) return;
   const auto& tombstone = (*buried)->tombstone;
   if (!may_travel(tombstone.direction, context_.relation)) return;
   if (expired == Expired::skip && is_expiry(tombstone)) return;
@@ -303,6 +325,7 @@ void NativeSession::add_tombstone(std::string_view key, Load& load, Expired expi
 
 void NativeSession::add_document(std::string_view key, Result<std::optional<Outgoing>> document,
                                  Load& load, bool even_if_empty) {
+  if (!may_read(context_, peer_, key, counters_)) return;
   if (!document) {
     counters_.fault(key, document.error(), context_.limits);
     return;
@@ -331,6 +354,7 @@ void NativeSession::add_document(std::string_view key, Result<std::optional<Outg
 }
 
 void NativeSession::add_live_document(std::string_view key, Load& load) {
+  if (!may_read(context_, peer_, key, counters_)) return;
   const auto* known = known_.find(key);
   if (known == nullptr) {
     add_document(key, context_.documents.outgoing_newest(key), load);
@@ -342,6 +366,7 @@ void NativeSession::add_live_document(std::string_view key, Load& load) {
 }
 
 void NativeSession::add_offer(const store::FeedRow& row, Load& load) {
+  if (!may_read(context_, peer_, row.key, counters_)) return;
   auto heads = store_.heads(row.key);
   auto epoch = context_.documents.epoch(row.key);
   if (!heads || !epoch) {

@@ -18,6 +18,9 @@
 // nothing starves (F18). Frames are made as small as the link is slow, so that what is most urgent
 // waits for a fraction of a second of what is under way.
 //
+// Rights. What the peer may not read is passed over in each walk, and taken out of every frame as
+// it leaves (access.hpp). Under other rights than before both feeds are walked again.
+//
 // What a live change is sent with: the changes since what the peer is known to have; if that is
 // not known, the changes that are the new heads. A receiver that finds dependencies missing asks.
 #pragma once
@@ -47,9 +50,11 @@ class NativeSession final : public DialectSession {
   void on_change(const store::ChangeEvent& event) override;
   void on_native(wire::NativeFrame frame) override;
   bool send_next() override;
+  void note_time(Instant now) override;
 
  private:
   Status save(store::Seq position);
+  Status note_once();
   // What the peer surely has of a document.
   using KnownHeads = std::vector<automerge::ChangeHash>;
   // A doc_heads that went out.
@@ -148,6 +153,9 @@ class NativeSession final : public DialectSession {
   std::deque<Ask> asked_;
   std::deque<Offer> offers_;
   std::uint64_t first_offer_ = 1;  // number of offers_.front()
+  // Its rights are not those under which the feeds were walked: both are, from the beginning.
+  bool anew_ = false;
+  std::optional<Instant> walked_;  // when they had been
   RecentMap<KnownHeads> known_;
   RecentMap<Epoch> told_;         // tombstones the peer has
   std::size_t asked_hashes_ = 0;  // in asked_

@@ -55,9 +55,11 @@ void NativeSession::on_hello(const wire::Hello& hello) {
     return;
   }
   send_limits_ = agreed->send_limits;
+  // From here positions pass by what is withheld under these rights.
+  if (anew_ && note_once()) static_cast<void>(save_rights(store_, peer_, kUnsettledRights));
   context_.documents.note_horizon(hello.horizon);
   start_ = store_.last_seq();
-  cursor_ = context_.lines.resume_point(hello.resume);
+  cursor_ = anew_ ? 0 : context_.lines.resume_point(hello.resume);
   stated_ = cursor_;
   counters_.sent = cursor_;
   counters_.acked = cursor_;

@@ -13,7 +13,6 @@ constexpr std::size_t kRowsPerTurn = 256;  // of the feed: others wait for the l
 constexpr store::Seq kUrgentDistance = 64;
 constexpr std::size_t kLeastBatchBytes = 4U << 10;
 constexpr std::uint32_t kOthersEvery = 4;
-constexpr Duration kSurelyArrived = std::chrono::minutes(10);
 
 // The heads that a sync message announces; empty if it cannot be read.
 Bytes heads_of(ByteView message) {
@@ -384,6 +383,7 @@ void OldSession::add_tombstone(std::string_view key, wire::SyncBatch& batch) {
 }
 
 void OldSession::add_document(std::string_view key, wire::SyncBatch& batch) {
+  if (!may_read(context_, peer_, key, counters_)) return;
   const auto heads = store_.heads(key);
   const auto epoch = context_.documents.epoch(key);
   if (!heads || !epoch) {
@@ -410,6 +410,7 @@ void OldSession::add_snapshot(std::string_view key, wire::SyncBatch& batch) {
 }
 
 void OldSession::add_message(std::string_view key, wire::SyncBatch& batch) {
+  if (!may_read(context_, peer_, key, counters_)) return;
   auto message = context_.documents.sync_message(key, state_of(key));
   if (!message) return counters_.fault(key, message.error(), context_.limits);
   if (!*message) return;
@@ -419,7 +420,8 @@ void OldSession::add_message(std::string_view key, wire::SyncBatch& batch) {
 
 // An old peer blocks the key of a tombstone for days, and has an expiry of its own.
 bool OldSession::travels(const wire::Tombstone& tombstone) const {
-  return !is_expiry(tombstone) && may_travel(tombstone.direction, context_.relation);
+  return !is_expiry(tombstone) && may_travel(tombstone.direction, context_.relation) &&
+         may_read(context_, peer_, tombstone.key(), counters_);
 }
 
 void OldSession::note_time(Instant now) {

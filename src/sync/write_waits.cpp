@@ -24,7 +24,7 @@ void WriteWaits::add(Write write, const WaitFor& wanted, Duration deadline,
   }
   Wait wait{std::move(write), wanted, {}, {}, 0, std::move(done)};
   for (const auto& [peer, position] : acked) {
-    if (position >= wait.write.seq) wait.holders.insert(peer);
+    if (position >= wait.write.seq && may_hold(peer, wait)) wait.holders.insert(peer);
   }
   const auto number = next_++;
   const bool enough = is_enough(wait);
@@ -43,7 +43,9 @@ void WriteWaits::on_ack(const EndpointId& peer, store::Seq acked,
         (wait.write.heads.empty() || !std::ranges::includes(named->heads, wait.write.heads))) {
       wait.declined.insert(peer);
     }
-    if (acked >= wait.write.seq && !wait.declined.contains(peer)) wait.holders.insert(peer);
+    if (acked >= wait.write.seq && !wait.declined.contains(peer) && may_hold(peer, wait)) {
+      wait.holders.insert(peer);
+    }
     if (is_enough(wait)) finished.push_back(number);
   }
   for (const auto number : finished) finish(number);

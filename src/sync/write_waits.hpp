@@ -2,7 +2,8 @@
 //
 // A peer holds a write once it has acknowledged our feed up to the write's position: the document,
 // as it was then or newer, is committed on its disk. It names the documents that it did not take
-// (its tombstone, its quarantine, its rules), and is then no holder. Peers of `cap/automerge/1`
+// (its tombstone, its quarantine, its rules), and is then no holder; nor is one that may not have
+// the document. Peers of `cap/automerge/1`
 // acknowledge nothing and are never holders.
 //
 // Threading: the loop. Cost: each acknowledgement looks at each wait. Limit: sync_write_waits.
@@ -15,6 +16,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/executor.hpp"
@@ -46,7 +49,11 @@ class WriteWaits {
  public:
   using Done = std::function<void(Result<Holders>)>;
 
-  WriteWaits(Executor& executor, const Limits& limits) : executor_(executor), limits_(limits) {}
+  using MayHold = std::function<bool(const EndpointId& peer, std::string_view key)>;
+
+  // `may_hold` empty: everybody.
+  WriteWaits(Executor& executor, const Limits& limits, MayHold may_hold = {})
+      : executor_(executor), limits_(limits), may_hold_(std::move(may_hold)) {}
   ~WriteWaits();
   WriteWaits(const WriteWaits&) = delete;
   WriteWaits& operator=(const WriteWaits&) = delete;
@@ -70,10 +77,14 @@ class WriteWaits {
   };
 
   static bool is_enough(const Wait& wait);
+  bool may_hold(const EndpointId& peer, const Wait& wait) const {
+    return !may_hold_ || may_hold_(peer, wait.write.key);
+  }
   void finish(std::uint64_t number);
 
   Executor& executor_;
   Limits limits_;
+  MayHold may_hold_;
   std::map<std::uint64_t, Wait> waits_;
   std::uint64_t next_ = 1;
 };

@@ -105,12 +105,16 @@ class Mesh(LabTest):
         self.assertIn("stolen at the ford", shown["problem"])
         self.assertIn("certificate revoked", self.good("peers", at=truck))
 
-        # It survives a restart, also where its document was deleted meanwhile (D-10).
-        boat.delete("revocations", truck.id)
+        # Nobody without ADMIN deletes it; it survives a restart, also where its document was
+        # overwritten meanwhile (D-10).
+        status, _, text = boat.request("DELETE", f"/api/v1/documents/revocations/{truck.id}")
+        self.assertEqual(status, 403)
+        self.assertIn("admin", text)
+        boat.put("revocations", truck.id, {"nothing": "of the kind"})
         self.assertEqual(boat.stop(), 0)
         boat.start()
         self.assertEqual(boat.member("truck")["status"], "revoked")
-        wait_for(lambda: boat.get("revocations", truck.id), "the revocation is put back")
+        wait_for(lambda: "signature" in boat.get("revocations", truck.id), "it is put back")
         self.assertNotIn(truck.id, boat.connected())
 
     def test_members_that_meet_with_nobody_else_around_trust_each_other(self):
@@ -191,6 +195,37 @@ class Mesh(LabTest):
         self.good("cert", "renew", "radio", "--days", "30", "--data-dir", self.data("depot"),
                   at=depot)
         wait_for(lambda: depot.member("radio")["expires_at_ms"] > before, "and for longer")
+
+    def test_rules_say_who_reads_and_writes_what_and_one_command_says_why_not(self):
+        arguments = ["--access", "orders:write=regional", "--access", "plans:read=regional"]
+        self.init()
+        depot = self.start("depot", arguments=arguments)
+        for name, tier in (("truck", "tactical"), ("hub", "regional")):
+            done = self.join(name, self.invite(depot, "--tier", tier))
+            self.assertEqual(done.returncode, 0, done.stderr)
+        truck = self.start("truck")
+        hub = self.start("hub", arguments=arguments)
+        wait_for(lambda: len(depot.connected()) == 2, "both have come")
+        depot.put("orders", "1", {"go": "north"})
+        depot.put("plans", "1", {"go": "south"})
+        wait_for(lambda: truck.get("orders", "1") and hub.get("plans", "1"), "readers read")
+        # The truck has no rules of its own, and does what it likes: nobody takes it.
+        truck.put("orders", "1", {"go": "home"})
+        truck.put("cargo", "1", {"tons": 1})
+        hub.put("orders", "2", {"go": "east"})
+        wait_for(lambda: depot.get("cargo", "1") and depot.get("orders", "2"), "writers write")
+        self.assertEqual(depot.get("orders", "1"), {"go": "north"})
+        self.assertIsNone(truck.get("plans", "1"))
+        shown = self.good("access", at=depot)
+        self.assertIn("may not write 'orders': the access rules give that to regional", shown)
+        self.assertIn("access denied", depot.log())
+        self.assertGreater(depot.metrics()["peat_access_denied_read_total"], 0)
+        self.assertGreater(depot.metrics()["peat_access_denied_write_total"], 0)
+        self.assertEqual(depot.stop(), 0)
+        depot.arguments = ["--access", "orders:write=enterprise"]
+        depot.start()
+        wait_for(lambda: len(depot.connected()) == 2, "both are back")
+        wait_for(lambda: truck.get("plans", "1"), "what was withheld comes under other rules")
 
     def test_a_member_without_admin_revokes_nobody(self):
         depot, truck, boat = self.mesh_of_three()

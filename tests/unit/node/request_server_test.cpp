@@ -53,6 +53,10 @@ class Requests : public testing::Test {
   void start(const Limits& limits) {
     server_ = std::make_unique<RequestServer>(
         *mesh_.executors[host_], limits,
+        [this](const EndpointId& id) -> Status {
+          if (not_admitted_ == id) return fail(Code::permission_denied, "not this one");
+          return {};
+        },
         [this](RequestServer::Request request, const RequestServer::Respond& respond) {
           asked_.push_back(request);
           if (answers_) {
@@ -82,6 +86,7 @@ class Requests : public testing::Test {
   std::unique_ptr<RequestServer> server_;
   std::vector<RequestServer::Request> asked_;
   std::vector<RequestServer::Respond> waiting_;
+  std::optional<EndpointId> not_admitted_;
   bool answers_ = true;
 };
 
@@ -107,6 +112,18 @@ TEST_F(Requests, D34TheConnectionStaysUntilTheClientHasTheAnswer) {
   mesh_.world.run_for(seconds(6));
   EXPECT_TRUE(stranger.closed) << "but not for ever";
   EXPECT_EQ(server_->in_flight(), 0U);
+}
+
+TEST_F(Requests, WhoIsNotAdmittedIsTurnedAwayUnheard) {
+  const auto host = mesh_.add_host();
+  not_admitted_ = mesh_.id(host);
+  auto& stranger = dial(host);
+  stranger.request("hello");
+  mesh_.world.run_for(seconds(1));
+  EXPECT_TRUE(asked_.empty());
+  ASSERT_TRUE(stranger.closed);
+  EXPECT_EQ(stranger.closed->reason, "not permitted");
+  EXPECT_EQ(server_->refused(), 1U);
 }
 
 // D-33: the reference waits for ever, for everybody.

@@ -166,7 +166,7 @@ TEST(Connector, D1cARefusedDiallerOfTheOldProtocolReadsItsVerdict) {
 // Membership that takes more than the secret: `out` says who has lost it.
 ConnectorOptions admitting(const std::set<EndpointId>& out, Code why = Code::not_trusted) {
   ConnectorOptions options{.formation = formation()};
-  options.admit = [&out, why](const EndpointId& id) -> Status {
+  options.admit = [&out, why](const EndpointId& id, std::string_view) -> Status {
     if (out.contains(id)) return fail(why, "said so");
     return {};
   };
@@ -229,7 +229,7 @@ TEST(Connector, WhoIsRevokedDuringItsProofDoesNotEnter) {
   std::set<EndpointId> out;
   int asked = 0;
   ConnectorOptions options{.formation = formation()};
-  options.admit = [&](const EndpointId&) -> Status {
+  options.admit = [&](const EndpointId&, std::string_view) -> Status {
     if (++asked > 1) return fail(Code::certificate_revoked, "meanwhile");
     return {};
   };

@@ -46,6 +46,8 @@ struct Replica {
     options.cache_bytes = cache_bytes;
     options.limits = limits;
     options.collections = collections;
+    options.device = id;
+    options.access = access;
     options.on_quarantine = [this](std::string_view key, std::string_view) {
       unreadable.emplace_back(key);
     };
@@ -100,6 +102,7 @@ struct Replica {
   std::size_t cache_bytes = 4U << 20;
   Limits limits;
   Collections collections;
+  Access* access = nullptr;
   std::shared_ptr<store::MemoryDisk> disk;
   std::unique_ptr<sim::SimExecutor> executor;
   std::unique_ptr<store::DocumentStore> store;

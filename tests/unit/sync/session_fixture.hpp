@@ -278,12 +278,21 @@ struct Node : Replica {
       const auto found = relations.find(peer);
       return found == relations.end() ? Relation::unknown : found->second;
     };
+    options.access = access;
     options.on_fault = [this](const EndpointId& peer, const DocumentFault& fault) {
       faults.emplace_back(peer, fault.key);
     };
     auto made = Coordinator::create(*documents, channels, *executor, std::move(options));
     ASSERT_TRUE(made) << made.error().message;
     coordinator = std::move(*made);
+  }
+  // Decides from now on; before the first link.
+  void guard(Access* by) {
+    access = by;
+    coordinator.reset();
+    crash();
+    start();
+    coordinate();
   }
   // Power lost and back; links have to be made anew.
   void crash_and_start() {
