@@ -216,7 +216,7 @@ class Mesh(LabTest):
         wait_for(lambda: depot.get("cargo", "1") and depot.get("orders", "2"), "writers write")
         self.assertEqual(depot.get("orders", "1"), {"go": "north"})
         self.assertIsNone(truck.get("plans", "1"))
-        shown = self.good("access", at=depot)
+        shown = self.good("--output", "table", "access", at=depot)
         self.assertIn("may not write 'orders': the access rules give that to regional", shown)
         self.assertIn("access denied", depot.log())
         self.assertGreater(depot.metrics()["peat_access_denied_read_total"], 0)

@@ -118,6 +118,30 @@ TEST_F(NodeTest, CollectionsAndWhereAPeerStandsActAndAReloadChangesThem) {
   EXPECT_FALSE(erased("notes:2")->softly);
 }
 
+TEST_F(NodeTest, RulesOfAccessActAndAReloadBringsWhatTheyWithheld) {
+  auto given = settings("alpha");
+  given.access = {*security::AccessRule::parse("plans:read=none"),
+                  *security::AccessRule::parse("orders:write=none")};
+  auto& alpha = start(given);
+  auto theirs = settings("bravo");
+  theirs.peers = {peer_of(alpha)};
+  auto& bravo = start(std::move(theirs));
+  ASSERT_TRUE(run_until([&] { return !alpha.peers().empty() && alpha.peers().front().connected; }));
+  Code refused{};
+  alpha.put("orders:1", "{}", {}, [&](auto done) { refused = done ? Code{} : done.error().code; });
+  EXPECT_EQ(refused, Code::permission_denied) << "its own rules hold for its own writes";
+  alpha.put("plans:1", "{}", {}, [](auto) {});
+  alpha.put("tracks:1", "{}", {}, [](auto) {});
+  bravo.put("orders:2", "{}", {}, [](auto) {});
+  const auto there = [](Node& node, std::string_view key) { return node.get(key)->has_value(); };
+  ASSERT_TRUE(run_until([&] { return there(bravo, "tracks:1") && alpha.access().denied[1] > 0; }));
+  EXPECT_FALSE(there(bravo, "plans:1") || there(alpha, "orders:2"));
+  EXPECT_NE(log_.find("access denied peer="), std::string::npos);
+  given.access.clear();
+  alpha.reload(given);
+  EXPECT_TRUE(run_until([&] { return there(bravo, "plans:1") && there(alpha, "orders:2"); }));
+}
+
 TEST_F(NodeTest, NodesOfOneFormationMeetAndAnotherSecretOrNameKeepsApart) {
   EXPECT_TRUE(meet(settings("a"), settings("b")).connected);
   auto other_secret = settings("c");
@@ -261,6 +285,7 @@ TEST_F(NodeTest, EverySettingHasAnEffectThatIsTested) {
                                          "reconnect_delay_cap",
                                          "read_limit",   // ReconnectSettingsReach…
                                          "collections",  // CollectionsAndWhere…
+                                         "access",       // RulesOfAccessAct…, system_mesh
                                          "ttl_preset",   // CollectionsAreRead…, expiry by rule
                                          "log_level",
                                          "log_format"};  // system tests
