@@ -64,6 +64,7 @@ struct GetOptions {
   bool history = false;
   bool heads = false;
   bool deleted = false;
+  bool conflicts = false;
 };
 int run_get(const Session& session, const GetOptions& options);
 struct PutOptions {
@@ -78,8 +79,9 @@ struct PutOptions {
 int run_put(const Session& session, const PutOptions& options);
 struct UpdateOptions {
   std::string name;
-  std::vector<std::string> set;    // path=value
-  std::vector<std::string> unset;  // path
+  std::vector<std::string> set;      // path=value
+  std::vector<std::string> unset;    // path
+  std::vector<std::string> resolve;  // path=value
   std::string if_match;
 };
 int run_update(const Session& session, const UpdateOptions& options);
@@ -104,6 +106,10 @@ struct WatchOptions {
   std::uint32_t count = 0;  // 0: until interrupted
 };
 int run_watch(const Session& session, const WatchOptions& options);
+
+// commands_conflicts.cpp
+int run_get_conflicts(const Session& session, const GetOptions& options);
+int run_resolve(const Session& session, const UpdateOptions& options);
 
 // {"a": {"b": 3}, "c": null} from --set a.b=3 --unset c. A value that is no JSON is a text.
 Result<std::string> merge_patch(const std::vector<std::string>& set,

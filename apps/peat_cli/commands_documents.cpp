@@ -1,46 +1,20 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
-#include <ctime>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 
 #include "broker/http.hpp"
+#include "peat_cli/answers.hpp"
 #include "peat_cli/commands.hpp"
-#include "peat_cli/json.hpp"
+#include "peat_cli/paths.hpp"
 
 namespace peat::cli {
 
 namespace {
 
 constexpr std::size_t kDocumentWidth = 100;
-
-std::string text_of(const boost::json::object& object, const char* name) {
-  const auto* value = object.if_contains(name);
-  if (value == nullptr || value->is_null()) return "-";
-  if (value->is_string()) return std::string(std::string_view(value->get_string()));
-  return boost::json::serialize(*value);
-}
-
-// Hands the answer, a JSON object, to `table`.
-template <class Table>
-int show(const Result<HttpResponse>& response, Table table) {
-  if (!response) return report(response.error());
-  const auto object = parse_json_object(response->body);
-  if (!object) return report({Code::malformed, "the server answered " + object.error().message});
-  table(*object);
-  return 0;
-}
-
-std::string local_time(std::int64_t seconds) {
-  const std::time_t when = seconds;
-  std::tm parts{};
-  localtime_r(&when, &parts);
-  std::array<char, 32> text{};
-  const auto size = std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts);
-  return {text.data(), size};
-}
 
 void print_history(const Session& session, const boost::json::object& answer) {
   if (session.mode == OutputMode::json) return print_line(boost::json::serialize(answer));
@@ -55,58 +29,16 @@ void print_history(const Session& session, const boost::json::object& answer) {
   print(format_table(rows));
 }
 
-std::vector<std::pair<std::string, std::string>> condition(const std::string& if_match,
-                                                           bool if_absent) {
-  std::vector<std::pair<std::string, std::string>> headers;
-  if (!if_match.empty()) {
-    const bool bare = if_match != "*" && if_match.front() != '"';
-    headers.emplace_back("If-Match", bare ? '"' + if_match + '"' : if_match);
-  }
-  if (if_absent) headers.emplace_back("If-None-Match", "*");
-  return headers;
-}
-
-int send_write(const Session& session, const HttpRequest& request) {
-  auto client = session.client();
-  if (!client) return report(client.error());
-  const auto response =
-      checked(client->send(request, std::chrono::seconds(session.timeout_seconds)));
-  return show(response, [&](const boost::json::object& answer) {
-    if (session.mode == OutputMode::json) return print_line(response->body);
-    const auto* changed = answer.if_contains("changed");
-    const bool deleted = answer.contains("deleted");
-    const bool created = answer.contains("created") && answer.at("created") == true;
-    print_line(fmt::format("{}/{} {}", text_of(answer, "collection"), text_of(answer, "id"),
-                           deleted                                  ? "deleted"
-                           : created                                ? "created"
-                           : changed != nullptr && *changed == true ? "changed"
-                                                                    : "unchanged"));
-    const auto* held = answer.if_contains("held_by");
-    if (held == nullptr) return;
-    for (const auto& peer : held->get_array()) {
-      print_line(fmt::format("held by {}", std::string_view(peer.get_string())));
-    }
-  });
-}
-
-// Puts `value` at a dotted path, making the objects on the way.
-Status put_at(boost::json::object& root, std::string_view path, boost::json::value value) {
+// Puts `value` at a path, making the objects on the way.
+void put_at(boost::json::object& root, const std::vector<std::string>& path,
+            boost::json::value value) {
   auto* object = &root;
-  for (auto rest = path;;) {
-    const auto dot = rest.find('.');
-    const auto name = rest.substr(0, dot);
-    if (name.empty()) {
-      return fail(Code::invalid_argument, fmt::format("'{}' has an empty part", path));
-    }
-    if (dot == std::string_view::npos) {
-      (*object)[name] = std::move(value);
-      return {};
-    }
-    auto& next = (*object)[name];
+  for (std::size_t i = 0; i + 1 < path.size(); ++i) {
+    auto& next = (*object)[path[i]];
     if (!next.is_object()) next = boost::json::object();
     object = &next.get_object();
-    rest = rest.substr(dot + 1);
   }
+  (*object)[path.back()] = std::move(value);
 }
 
 std::string describe_event(const boost::json::object& event) {
@@ -151,6 +83,7 @@ Result<std::string> read_input(const std::string& file) {
 }
 
 int run_get(const Session& session, const GetOptions& options) {
+  if (options.conflicts) return run_get_conflicts(session, options);
   const auto name = DocumentName::parse(options.name);
   if (!name) return report(name.error());
   auto client = session.client();
@@ -198,23 +131,22 @@ int run_put(const Session& session, const PutOptions& options) {
 Result<std::string> merge_patch(const std::vector<std::string>& set,
                                 const std::vector<std::string>& unset) {
   boost::json::object patch;
-  for (const auto& assignment : set) {
-    const auto equals = assignment.find('=');
-    if (equals == std::string::npos) {
-      return fail(Code::invalid_argument, fmt::format("--set '{}' is not path=value", assignment));
-    }
-    const auto text = std::string_view(assignment).substr(equals + 1);
-    auto value = parse_json(text);
-    if (!value) value = boost::json::string(text);
-    PEAT_TRY_VOID(put_at(patch, std::string_view(assignment).substr(0, equals), std::move(*value)));
+  for (const auto& text : set) {
+    PEAT_TRY(const auto assignment, parse_assignment("--set", text));
+    PEAT_TRY(auto value, parse_json(assignment.json));
+    put_at(patch, assignment.path, std::move(value));
   }
-  for (const auto& path : unset) PEAT_TRY_VOID(put_at(patch, path, nullptr));
+  for (const auto& text : unset) {
+    PEAT_TRY(const auto path, parse_path(text));
+    put_at(patch, path, nullptr);
+  }
   if (patch.empty())
-    return fail(Code::invalid_argument, "nothing to change: give --set or --unset");
+    return fail(Code::invalid_argument, "nothing to change: give --set, --unset or --resolve");
   return boost::json::serialize(patch);
 }
 
 int run_update(const Session& session, const UpdateOptions& options) {
+  if (!options.resolve.empty()) return run_resolve(session, options);
   const auto name = DocumentName::parse(options.name);
   if (!name) return report(name.error());
   auto patch = merge_patch(options.set, options.unset);

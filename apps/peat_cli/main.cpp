@@ -95,11 +95,14 @@ void add_node_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
 
 void add_document_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   auto* get = add_command(app, exit_code, "get", "Print a document.",
-                          "  peat get trucks/t7\n  peat get trucks/t7 --history\n",
+                          "  peat get trucks/t7\n  peat get trucks/t7 --history\n"
+                          "  peat get trucks/t7 --conflicts\n",
                           [&] { return peat::cli::run_get(session_of(arguments), arguments.get); });
   get->add_option("document", arguments.get.name, "COLLECTION/ID")->required();
   get->add_flag("--history", arguments.get.history, "Print its changes instead.");
   get->add_flag("--heads", arguments.get.heads, "Print its heads instead.");
+  get->add_flag("--conflicts", arguments.get.conflicts,
+                "Print where edits made apart left several values, who set them and when.");
   get->add_flag("--deleted", arguments.get.deleted, "Also if its _deleted is true.");
 
   auto* put = add_command(
@@ -124,12 +127,16 @@ void add_document_commands(CLI::App& app, Arguments& arguments, int& exit_code) 
   auto* update =
       add_command(app, exit_code, "update", "Change single fields of a document.",
                   "  peat update trucks/t7 --set pos.lat=52.2 --set driver=Ada\n"
-                  "  peat update trucks/t7 --unset pos\n",
+                  "  peat update trucks/t7 --unset pos\n"
+                  "  peat update trucks/t7 --resolve driver=Ada --resolve items.0.n=5\n",
                   [&] { return peat::cli::run_update(session_of(arguments), arguments.update); });
   update->add_option("document", arguments.update.name, "COLLECTION/ID")->required();
   update->add_option("--set", arguments.update.set,
                      "path=value, repeatable. A value that is no JSON is a text.");
   update->add_option("--unset", arguments.update.unset, "path to remove, repeatable.");
+  update->add_option("--resolve", arguments.update.resolve,
+                     "path=value that settles the conflict there, repeatable; all or none. A path "
+                     "is dotted, or a JSON pointer from a / on.");
   update->add_option("--if-match", arguments.update.if_match, "Only if its ETag is this one.");
 
   auto* erase = add_command(

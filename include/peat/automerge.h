@@ -28,6 +28,9 @@
  * undoes it. Reading sees the edits. Calls that take or give changes (save, load_incremental,
  * apply, merge, fork, changes, heads, sync, JSON updates) refuse while one is open.
  *
+ * Reading at heads. peat_am_read_at turns every call that reads values, texts, marks, cursors or
+ * JSON to the document as it was; edits go on where it is.
+ *
  * Options. Structures that may grow begin with their size. Set it, and everything else to 0, which
  * is the default; the …_INIT macros do so. NULL means all defaults.
  *
@@ -198,6 +201,12 @@ PEAT_AM_API peat_am_value peat_am_text(const char* text); /* a STRING */
 
 /* --- reading ----------------------------------------------------------------------------- */
 
+/* From now on reading shows the document as it was at these heads; with `heads` NULL, as it is. */
+PEAT_AM_API int peat_am_read_at(peat_am_doc* doc, const peat_am_hash* heads, size_t count,
+                                peat_am_error* error);
+/* What positions and lengths in texts count, code points unless told otherwise. */
+enum { PEAT_AM_UNIT_CODE_POINT = 0, PEAT_AM_UNIT_UTF8 = 1, PEAT_AM_UNIT_UTF16 = 2 };
+PEAT_AM_API int peat_am_set_text_unit(peat_am_doc* doc, int unit, peat_am_error* error);
 /* An absent key or index is no error: `out->type` is PEAT_AM_ABSENT. */
 PEAT_AM_API int peat_am_map_get(peat_am_doc* doc, peat_am_object map, peat_am_bytes key,
                                 peat_am_value* out, peat_am_error* error);
@@ -207,7 +216,17 @@ PEAT_AM_API int peat_am_list_get(peat_am_doc* doc, peat_am_object list, size_t i
 typedef int (*peat_am_member_fn)(void* context, peat_am_bytes key, const peat_am_value* value);
 PEAT_AM_API int peat_am_map_each(peat_am_doc* doc, peat_am_object map, peat_am_member_fn tell,
                                  void* context, peat_am_error* error);
-/* Keys, elements, or a text's code points. */
+/* All values that concurrent edits left, the winner last, with who set each and when (seconds since
+ * the epoch), until `tell` returns something other than 0. */
+typedef int (*peat_am_authored_fn)(void* context, const peat_am_value* value, peat_am_bytes actor,
+                                   const peat_am_hash* change, int64_t time);
+PEAT_AM_API int peat_am_map_conflicts(peat_am_doc* doc, peat_am_object map, peat_am_bytes key,
+                                      peat_am_authored_fn tell, void* context,
+                                      peat_am_error* error);
+PEAT_AM_API int peat_am_list_conflicts(peat_am_doc* doc, peat_am_object list, size_t index,
+                                       peat_am_authored_fn tell, void* context,
+                                       peat_am_error* error);
+/* Keys, elements, or a text's length in the document's unit. */
 PEAT_AM_API int peat_am_length(peat_am_doc* doc, peat_am_object object, size_t* out,
                                peat_am_error* error);
 PEAT_AM_API int peat_am_text_get(peat_am_doc* doc, peat_am_object text, peat_am_buffer* out,
@@ -236,7 +255,12 @@ PEAT_AM_API int peat_am_map_increment(peat_am_doc* doc, peat_am_object map, peat
                                       int64_t by, peat_am_error* error);
 PEAT_AM_API int peat_am_list_increment(peat_am_doc* doc, peat_am_object list, size_t index,
                                        int64_t by, peat_am_error* error);
-/* Positions in code points; a negative `erase` erases before `index`. */
+/* Ends a conflict in favour of its winner. */
+PEAT_AM_API int peat_am_map_keep_winner(peat_am_doc* doc, peat_am_object map, peat_am_bytes key,
+                                        peat_am_error* error);
+PEAT_AM_API int peat_am_list_keep_winner(peat_am_doc* doc, peat_am_object list, size_t index,
+                                         peat_am_error* error);
+/* Positions in the document's text unit; a negative `erase` erases before `index`. */
 PEAT_AM_API int peat_am_text_splice(peat_am_doc* doc, peat_am_object text, size_t index,
                                     ptrdiff_t erase, peat_am_bytes insert, peat_am_error* error);
 
@@ -252,10 +276,63 @@ PEAT_AM_API int peat_am_commit(peat_am_doc* doc, const peat_am_commit_options* o
                                peat_am_hash* hash, peat_am_error* error);
 PEAT_AM_API void peat_am_rollback(peat_am_doc* doc);
 
+/* --- cursors, marks and blocks ------------------------------------------------------------- */
+
+/* A place in a list or text that stays while others edit around it. `form`: as text or as bytes,
+ * the forms of other implementations. */
+enum { PEAT_AM_CURSOR_TEXT = 0, PEAT_AM_CURSOR_BYTES = 1 };
+/* Where it goes when its element is deleted. */
+enum { PEAT_AM_MOVE_BEFORE = 0, PEAT_AM_MOVE_AFTER = 1 };
+PEAT_AM_API int peat_am_cursor(peat_am_doc* doc, peat_am_object sequence, size_t index, int move,
+                               int form, peat_am_buffer* out, peat_am_error* error);
+/* The index that a cursor of either form points at. */
+PEAT_AM_API int peat_am_position(peat_am_doc* doc, peat_am_object sequence, peat_am_bytes cursor,
+                                 size_t* out, peat_am_error* error);
+
+/* At which ends a mark takes in what is inserted there. */
+enum {
+  PEAT_AM_EXPAND_NONE = 0,
+  PEAT_AM_EXPAND_BEFORE = 1,
+  PEAT_AM_EXPAND_AFTER = 2,
+  PEAT_AM_EXPAND_BOTH = 3
+};
+PEAT_AM_API int peat_am_mark(peat_am_doc* doc, peat_am_object text, size_t start, size_t end,
+                             peat_am_bytes name, const peat_am_value* value, int expand,
+                             peat_am_error* error);
+PEAT_AM_API int peat_am_unmark(peat_am_doc* doc, peat_am_object text, size_t start, size_t end,
+                               peat_am_bytes name, int expand, peat_am_error* error);
+typedef struct peat_am_mark_range {
+  size_t start;
+  size_t end; /* exclusive */
+  peat_am_bytes name;
+  peat_am_value value;
+} peat_am_mark_range;
+/* By name, then by place, until `tell` returns something other than 0. What it is given is good
+ * until it returns. */
+typedef int (*peat_am_mark_fn)(void* context, const peat_am_mark_range* mark);
+PEAT_AM_API int peat_am_marks(peat_am_doc* doc, peat_am_object text, peat_am_mark_fn tell,
+                              void* context, peat_am_error* error);
+/* Puts a block, a map, at an index of a text; join removes it. */
+PEAT_AM_API int peat_am_split_block(peat_am_doc* doc, peat_am_object text, size_t index,
+                                    peat_am_object* out, peat_am_error* error);
+PEAT_AM_API int peat_am_join_block(peat_am_doc* doc, peat_am_object text, size_t index,
+                                   peat_am_error* error);
+/* A text in order: stretches under the same marks, and blocks (`content` empty, `block` its map).
+ * The marks of a stretch have its range. Good until `tell` returns. */
+typedef int (*peat_am_span_fn)(void* context, peat_am_bytes content, peat_am_object block,
+                               const peat_am_mark_range* marks, size_t count);
+PEAT_AM_API int peat_am_spans(peat_am_doc* doc, peat_am_object text, peat_am_span_fn tell,
+                              void* context, peat_am_error* error);
+
 /* --- JSON -------------------------------------------------------------------------------- */
 
 enum { PEAT_AM_JSON_PLAIN = 0, PEAT_AM_JSON_TYPED = 1 };
-enum { PEAT_AM_JSON_UPDATE = 0, PEAT_AM_JSON_REPLACE = 1, PEAT_AM_JSON_MERGE_PATCH = 2 };
+enum {
+  PEAT_AM_JSON_UPDATE = 0,
+  PEAT_AM_JSON_REPLACE = 1,
+  PEAT_AM_JSON_MERGE_PATCH = 2,
+  PEAT_AM_JSON_SETTLE = 3 /* conflicts: [{"path": […], "value": …}, …] */
+};
 PEAT_AM_API int peat_am_to_json(peat_am_doc* doc, int form, peat_am_buffer* out,
                                 peat_am_error* error);
 /* One change, committed at once. */

@@ -73,6 +73,18 @@ struct MeshDocument {
   std::vector<std::string> heads;
 };
 
+// A place where edits made apart left several values; the document shows the winner.
+struct MeshConflict {
+  struct Value {
+    std::string json;       // of one that lost; empty for the winner
+    std::string actor;      // who set it: the writing node's present name for itself, in hex
+    std::int64_t time = 0;  // when, in seconds since the epoch by the writer's clock
+  };
+  std::string path;  // as JSON: ["items",0,"name"]
+  Value winner;
+  std::vector<Value> others;
+};
+
 struct MeshWrite {
   bool created = false;
   bool changed = false;  // false: equal content, nothing was written
@@ -174,6 +186,13 @@ class PEAT_API Mesh {
   // RFC 7386 merge patch; creates the document if there is none.
   Result<MeshWrite> update(std::string_view collection, std::string_view id,
                            std::string_view merge_patch, const WriteCondition& condition = {});
+  // What lost to what get() shows. Empty: nothing, or no such document.
+  Result<std::vector<MeshConflict>> conflicts(std::string_view collection, std::string_view id);
+  // Settles conflicts, all or none, in one change: [{"path": ["items", 0, "name"], "value": …}, …].
+  // A value that is there already, the winner or one that lost, keeps its type.
+  // Code::precondition_failed where nothing is in conflict any more.
+  Result<MeshWrite> settle(std::string_view collection, std::string_view id,
+                           std::string_view settlements, const WriteCondition& condition = {});
   // Everywhere, for good: also on peers that are away now. Code::not_found.
   Status erase(std::string_view collection, std::string_view id,
                const WriteCondition& condition = {});

@@ -1,5 +1,7 @@
 #include "automerge/author.hpp"
 
+#include <algorithm>
+
 #include "automerge/document_impl.hpp"
 #include "automerge/leb.hpp"
 
@@ -58,11 +60,19 @@ std::optional<Bytes> Document::author_of(const ActorId& actor) const {
 }
 
 std::optional<ByteView> Document::Impl::author_of(std::uint32_t actor_index) const {
-  for (std::size_t i = 0; i < graph.size(); ++i) {
-    if (graph.row(i).actor != actor_index) continue;
-    if (const auto author_bytes = author_in(graph.extra(i))) return author_bytes;
+  const auto row = graph.author_row_of(actor_index);
+  return row == kNone ? std::nullopt : author_in(graph.extra(row));
+}
+
+std::uint32_t ChangeGraph::author_row_of(std::uint32_t actor) const {
+  for (; authors_known_ < rows_.size(); ++authors_known_) {
+    if (!author_in(extra(authors_known_))) continue;
+    const auto named = rows_[authors_known_].actor;
+    if (named >= authors_.size()) authors_.resize(named + 1, kNone);
+    auto& row = authors_[named];
+    row = std::min(row, static_cast<std::uint32_t>(authors_known_));
   }
-  return std::nullopt;
+  return actor < authors_.size() ? authors_[actor] : kNone;
 }
 
 }  // namespace peat::automerge

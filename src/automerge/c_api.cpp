@@ -36,6 +36,14 @@ Result<ActorId> actor_of(peat_am_bytes bytes) {
   return actor;
 }
 
+std::vector<ChangeHash> hashes_of(const peat_am_hash* hashes, std::size_t count) {
+  std::vector<ChangeHash> out(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::copy_n(hashes[i].bytes, out[i].bytes.size(), out[i].bytes.begin());
+  }
+  return out;
+}
+
 Result<LoadOptions> load_options(const peat_am_load_options* given) {
   PEAT_TRY(const auto options, options_of(given));
   LoadOptions out;
@@ -96,7 +104,7 @@ int peat_am_create(peat_am_bytes actor, peat_am_doc** out, peat_am_error* error)
     if (out == nullptr) return null_argument();
     *out = nullptr;
     PEAT_TRY(auto id, actor_of(actor));
-    *out = new peat_am_doc{Document(std::move(id)), std::nullopt};
+    *out = new peat_am_doc{Document(std::move(id)), std::nullopt, std::nullopt};
     return {};
   });
 }
@@ -110,7 +118,7 @@ int peat_am_load(peat_am_bytes input, const peat_am_load_options* options, peat_
     *out = nullptr;
     PEAT_TRY(const auto how, load_options(options));
     PEAT_TRY(auto document, Document::load(view(input), how));
-    *out = new peat_am_doc{std::move(document), std::nullopt};
+    *out = new peat_am_doc{std::move(document), std::nullopt, std::nullopt};
     return {};
   });
 }
@@ -179,7 +187,7 @@ int peat_am_fork(peat_am_doc* doc, peat_am_bytes actor, peat_am_doc** out, peat_
     PEAT_TRY_VOID(no_transaction(doc));
     PEAT_TRY(auto id, actor_of(actor));
     PEAT_TRY(auto document, doc->document.fork(std::move(id)));
-    *out = new peat_am_doc{std::move(document), std::nullopt};
+    *out = new peat_am_doc{std::move(document), std::nullopt, std::nullopt};
     return {};
   });
 }
@@ -206,16 +214,37 @@ int peat_am_heads(const peat_am_doc* doc, peat_am_hash* out, size_t room, size_t
   });
 }
 
+int peat_am_read_at(peat_am_doc* doc, const peat_am_hash* heads, size_t count,
+                    peat_am_error* error) {
+  return call(error, [&]() -> Status {
+    if (doc == nullptr) return null_argument();
+    if (heads == nullptr) {
+      doc->past.reset();
+      return {};
+    }
+    PEAT_TRY_VOID(no_transaction(doc));
+    PEAT_TRY(doc->past, doc->document.at(hashes_of(heads, count)));
+    return {};
+  });
+}
+
+int peat_am_set_text_unit(peat_am_doc* doc, int unit, peat_am_error* error) {
+  return call(error, [&]() -> Status {
+    if (doc == nullptr) return null_argument();
+    if (unit < PEAT_AM_UNIT_CODE_POINT || unit > PEAT_AM_UNIT_UTF16) {
+      return fail(Code::invalid_argument, "no such text unit: " + std::to_string(unit));
+    }
+    doc->document.set_text_unit(static_cast<TextUnit>(unit));
+    return {};
+  });
+}
+
 int peat_am_changes(peat_am_doc* doc, const peat_am_hash* have, size_t count,
                     peat_am_change_fn tell_change, void* context, peat_am_error* error) {
   return call(error, [&]() -> Status {
     PEAT_TRY_VOID(no_transaction(doc));
     if ((have == nullptr && count != 0) || tell_change == nullptr) return null_argument();
-    std::vector<ChangeHash> known(count);
-    for (size_t i = 0; i < count; ++i) {
-      std::copy_n(have[i].bytes, known[i].bytes.size(), known[i].bytes.begin());
-    }
-    PEAT_TRY(const auto chunks, doc->document.changes_since(known));
+    PEAT_TRY(const auto chunks, doc->document.changes_since(hashes_of(have, count)));
     for (const auto chunk : chunks) {
       if (tell_change(context, borrowed(chunk)) != 0) break;
     }
@@ -228,7 +257,7 @@ int peat_am_to_json(peat_am_doc* doc, int form, peat_am_buffer* out, peat_am_err
     if (doc == nullptr || out == nullptr) return null_argument();
     *out = {nullptr, 0};
     PEAT_TRY(const auto how, json_form(form));
-    PEAT_TRY(const auto text, doc->document.to_json(how));
+    PEAT_TRY(const auto text, doc->reading().to_json(how));
     return give(as_bytes(text), out);
   });
 }
@@ -242,12 +271,13 @@ int peat_am_from_json(peat_am_doc* doc, peat_am_bytes json, int how, int form,
     PEAT_TRY(const auto commit, commit_options(options));
     const auto text = text_view(json);
     auto& document = doc->document;
-    if (how < PEAT_AM_JSON_UPDATE || how > PEAT_AM_JSON_MERGE_PATCH) {
+    if (how < PEAT_AM_JSON_UPDATE || how > PEAT_AM_JSON_SETTLE) {
       return fail(Code::invalid_argument, "no such way to update: " + std::to_string(how));
     }
     PEAT_TRY(const auto made,
              how == PEAT_AM_JSON_UPDATE    ? document.update_from_json(text, commit, shape)
              : how == PEAT_AM_JSON_REPLACE ? document.replace_from_json(text, commit, shape)
+             : how == PEAT_AM_JSON_SETTLE  ? document.settle(text, commit, shape)
                                            : document.merge_patch(text, commit, shape));
     give(made, hash);
     return {};

@@ -14,6 +14,9 @@
 struct peat_am_doc {
   peat::automerge::Document document;
   std::optional<peat::automerge::Transaction> transaction;  // of the edits since the last commit
+  std::optional<peat::automerge::View> past;                // what is read; nothing: as it is
+
+  peat::automerge::View reading() const { return past ? *past : document.read(); }
 };
 
 struct peat_am_sync {
@@ -104,6 +107,30 @@ inline void give(const ApplyReport& report, peat_am_report* out) {
   out->applied = report.applied;
   out->queued = report.queued;
   out->known = report.known;
+}
+
+peat_am_value value_of(const Scalar& value);
+peat_am_value value_of(const Value& value);
+Result<Scalar> scalar_of(const peat_am_value* value);
+
+// Runs `body` in the document's transaction, which is opened for it if there is none; one that was
+// opened for a body that fails does not stay.
+template <class Body>
+Status in_transaction(peat_am_doc* doc, Body body) {
+  if (doc == nullptr) return null_argument();
+  const bool opened = !doc->transaction;
+  if (opened) {
+    PEAT_TRY(auto transaction, doc->document.begin());
+    doc->transaction.emplace(std::move(transaction));
+  }
+  const Status done = body(*doc->transaction);
+  if (!done && opened) doc->transaction.reset();
+  return done;
+}
+
+template <class Edit>
+int edit(peat_am_doc* doc, peat_am_error* error, Edit body) {
+  return call(error, [&]() -> Status { return in_transaction(doc, body); });
 }
 
 Result<CommitOptions> commit_options(const peat_am_commit_options* given);

@@ -42,16 +42,23 @@ struct GiveScalar {
   }
 };
 
-peat_am_value value_of(const std::optional<Value>& value) {
+}  // namespace
+
+namespace peat::automerge::c {
+
+peat_am_value value_of(const Scalar& value) {
   peat_am_value out{};
-  if (!value) return out;
-  if (const auto* object = std::get_if<ObjectRef>(&value->data)) {
-    constexpr peat_am_type kTypes[] = {PEAT_AM_MAP, PEAT_AM_LIST, PEAT_AM_TEXT, PEAT_AM_TABLE};
-    out.type = kTypes[static_cast<std::size_t>(object->type)];
-    out.as.object.id = object->id.op.packed;
-  } else {
-    std::visit(GiveScalar{out}, std::get<Scalar>(value->data));
-  }
+  std::visit(GiveScalar{out}, value);
+  return out;
+}
+
+peat_am_value value_of(const Value& value) {
+  const auto* object = std::get_if<ObjectRef>(&value.data);
+  if (object == nullptr) return value_of(std::get<Scalar>(value.data));
+  constexpr peat_am_type kTypes[] = {PEAT_AM_MAP, PEAT_AM_LIST, PEAT_AM_TEXT, PEAT_AM_TABLE};
+  peat_am_value out{};
+  out.type = kTypes[static_cast<std::size_t>(object->type)];
+  out.as.object.id = object->id.op.packed;
   return out;
 }
 
@@ -84,6 +91,10 @@ Result<Scalar> scalar_of(const peat_am_value* value) {
   }
 }
 
+}  // namespace peat::automerge::c
+
+namespace {
+
 Result<ObjectType> object_type(peat_am_type type) {
   switch (type) {
     case PEAT_AM_MAP:
@@ -97,33 +108,30 @@ Result<ObjectType> object_type(peat_am_type type) {
   }
 }
 
-// Runs `body` in the document's transaction, which is opened for it if there is none; one that was
-// opened for a body that fails does not stay.
-template <class Body>
-Status in_transaction(peat_am_doc* doc, Body body) {
-  if (doc == nullptr) return null_argument();
-  const bool opened = !doc->transaction;
-  if (opened) {
-    PEAT_TRY(auto transaction, doc->document.begin());
-    doc->transaction.emplace(std::move(transaction));
-  }
-  const Status done = body(*doc->transaction);
-  if (!done && opened) doc->transaction.reset();
-  return done;
-}
-
-template <class Edit>
-int edit(peat_am_doc* doc, peat_am_error* error, Edit body) {
-  return call(error, [&]() -> Status { return in_transaction(doc, body); });
-}
-
 template <class Place>
 int get(peat_am_doc* doc, peat_am_object object, Place place, peat_am_value* out,
         peat_am_error* error) {
   return call(error, [&]() -> Status {
     if (doc == nullptr || out == nullptr) return null_argument();
-    PEAT_TRY(const auto value, doc->document.get(object_id(object), place));
-    *out = value_of(value);
+    PEAT_TRY(const auto value, doc->reading().get(object_id(object), place));
+    *out = value ? value_of(*value) : peat_am_value{};
+    return {};
+  });
+}
+
+template <class Place>
+int conflicts(peat_am_doc* doc, peat_am_object object, Place place, peat_am_authored_fn tell_value,
+              void* context, peat_am_error* error) {
+  return call(error, [&]() -> Status {
+    if (doc == nullptr || tell_value == nullptr) return null_argument();
+    PEAT_TRY(const auto values, doc->reading().conflicts(object_id(object), place));
+    for (const auto& authored : values) {
+      const auto value = value_of(authored.value);
+      peat_am_hash change;
+      give(authored.change, &change);
+      const auto actor = borrowed(authored.actor.bytes);
+      if (tell_value(context, &value, actor, &change, authored.time) != 0) break;
+    }
     return {};
   });
 }
@@ -175,14 +183,25 @@ int peat_am_list_get(peat_am_doc* doc, peat_am_object list, size_t index, peat_a
   return get(doc, list, index, out, error);
 }
 
+int peat_am_map_conflicts(peat_am_doc* doc, peat_am_object map, peat_am_bytes key,
+                          peat_am_authored_fn tell_value, void* context, peat_am_error* error) {
+  return conflicts(doc, map, text_view(key), tell_value, context, error);
+}
+
+int peat_am_list_conflicts(peat_am_doc* doc, peat_am_object list, size_t index,
+                           peat_am_authored_fn tell_value, void* context, peat_am_error* error) {
+  return conflicts(doc, list, index, tell_value, context, error);
+}
+
 int peat_am_map_each(peat_am_doc* doc, peat_am_object map, peat_am_member_fn tell_member,
                      void* context, peat_am_error* error) {
   return call(error, [&]() -> Status {
     if (doc == nullptr || tell_member == nullptr) return null_argument();
-    PEAT_TRY(const auto keys, doc->document.keys(object_id(map)));
+    const auto reading = doc->reading();
+    PEAT_TRY(const auto keys, reading.keys(object_id(map)));
     for (const auto key : keys) {
-      PEAT_TRY(const auto found, doc->document.get(object_id(map), key));
-      const auto value = value_of(found);
+      PEAT_TRY(const auto found, reading.get(object_id(map), key));
+      const auto value = found ? value_of(*found) : peat_am_value{};
       if (tell_member(context, borrowed(as_bytes(key)), &value) != 0) break;
     }
     return {};
@@ -192,7 +211,7 @@ int peat_am_map_each(peat_am_doc* doc, peat_am_object map, peat_am_member_fn tel
 int peat_am_length(peat_am_doc* doc, peat_am_object object, size_t* out, peat_am_error* error) {
   return call(error, [&]() -> Status {
     if (doc == nullptr || out == nullptr) return null_argument();
-    PEAT_TRY(*out, doc->document.length(object_id(object)));
+    PEAT_TRY(*out, doc->reading().length(object_id(object)));
     return {};
   });
 }
@@ -202,7 +221,7 @@ int peat_am_text_get(peat_am_doc* doc, peat_am_object text, peat_am_buffer* out,
   return call(error, [&]() -> Status {
     if (doc == nullptr || out == nullptr) return null_argument();
     *out = {nullptr, 0};
-    PEAT_TRY(const auto content, doc->document.text(object_id(text)));
+    PEAT_TRY(const auto content, doc->reading().text(object_id(text)));
     return give(as_bytes(content), out);
   });
 }
@@ -259,6 +278,17 @@ int peat_am_map_erase(peat_am_doc* doc, peat_am_object map, peat_am_bytes key,
 
 int peat_am_list_erase(peat_am_doc* doc, peat_am_object list, size_t index, peat_am_error* error) {
   return edit(doc, error, [&](Transaction& tx) { return tx.erase(object_id(list), index); });
+}
+
+int peat_am_map_keep_winner(peat_am_doc* doc, peat_am_object map, peat_am_bytes key,
+                            peat_am_error* error) {
+  return edit(doc, error,
+              [&](Transaction& tx) { return tx.keep_winner(object_id(map), text_view(key)); });
+}
+
+int peat_am_list_keep_winner(peat_am_doc* doc, peat_am_object list, size_t index,
+                             peat_am_error* error) {
+  return edit(doc, error, [&](Transaction& tx) { return tx.keep_winner(object_id(list), index); });
 }
 
 int peat_am_map_increment(peat_am_doc* doc, peat_am_object map, peat_am_bytes key, int64_t by,

@@ -136,7 +136,7 @@ class Admission {
     }
     if (author_in(change.extra)) {
       const auto index = actors_.find(change.actor);
-      if (last.has_author || (index && has_author(*index))) {
+      if (last.has_author || (index && graph_.author_row_of(*index) != kNone)) {
         return fail(Code::malformed, name(change) + " names an author, but its actor has one");
       }
       last.has_author = true;
@@ -147,13 +147,6 @@ class Admission {
     admitted_.push_back(std::move(out));
     state_[i] = State::kAdmitted;
     return {};
-  }
-
-  bool has_author(std::uint32_t actor) const {
-    for (std::size_t i = 0; i < graph_.size(); ++i) {
-      if (graph_.row(i).actor == actor && author_in(graph_.extra(i))) return true;
-    }
-    return false;
   }
 
   const ActorTable& actors_;

@@ -138,12 +138,16 @@ bool Editor::holds(std::uint32_t row, const Encoded& value) const {
 Status Editor::set(std::uint32_t slot, const Encoded& value) {
   auto visible = ops_.visible_rows(slot);
   if (!visible.empty()) {
-    if (holds(visible.back(), value)) {
-      visible.pop_back();
-      return visible.empty() ? Status() : emit(slot, deletion(), visible);
-    }
+    if (holds(visible.back(), value)) return keep_winner(slot);
   }
   return emit(slot, value.op(), visible);
+}
+
+Status Editor::keep_winner(std::uint32_t slot) {
+  auto others = ops_.visible_rows(slot);
+  if (others.size() < 2) return {};
+  others.pop_back();
+  return emit(slot, deletion(), others);
 }
 
 Result<ObjectId> Editor::make(std::uint32_t slot, ObjectType type) {

@@ -57,6 +57,7 @@ class Editor {
   bool holds(std::uint32_t row, const Encoded& value) const;
   // Sets a slot: nothing if it has this value already; if it wins a conflict, the others go.
   Status set(std::uint32_t slot, const Encoded& value);
+  Status keep_winner(std::uint32_t slot);
   Result<ObjectId> make(std::uint32_t slot, ObjectType type);
   Status erase(std::uint32_t slot);
   Status increment(std::uint32_t slot, std::int64_t by);

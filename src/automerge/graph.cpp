@@ -131,7 +131,7 @@ void ChangeGraph::shrink() {
 
 std::size_t ChangeGraph::memory_bytes() const {
   return rows_.capacity() * sizeof(GraphRow) + text_.capacity() +
-         4 * (deps_.capacity() + last_.capacity() + index_.capacity()) +
+         4 * (deps_.capacity() + last_.capacity() + index_.capacity() + authors_.capacity()) +
          heads_.capacity() * sizeof(ChangeHash) + 4 * head_rows_.capacity();
 }
 

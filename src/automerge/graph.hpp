@@ -50,6 +50,8 @@ class ChangeGraph {
   std::uint32_t last_of(std::uint32_t actor) const {
     return actor < last_.size() ? last_[actor] : kNone;
   }
+  // The change that says who an actor is (author.hpp); kNone if none does.
+  std::uint32_t author_row_of(std::uint32_t actor) const;
   std::uint32_t seq_of(std::uint32_t actor) const {
     const auto row = last_of(actor);
     return row == kNone ? 0 : rows_[row].seq;
@@ -90,6 +92,9 @@ class ChangeGraph {
   // Open addressing over hashes, up to row `indexed_`; local commits ask for no hash.
   mutable std::vector<std::uint32_t> index_;
   mutable std::size_t indexed_ = 0;
+  // Rows by actor, up to row `authors_known_`; few documents are ever asked.
+  mutable std::vector<std::uint32_t> authors_;
+  mutable std::size_t authors_known_ = 0;
   Heads heads_;
   std::vector<std::uint32_t> head_rows_;
   std::uint32_t max_op_ = 0;

@@ -40,40 +40,6 @@ Result<View> Document::at(std::span<const ChangeHash> heads) const {
   });
 }
 
-Result<std::vector<AuthoredValue>> View::conflicts(ObjectId object, std::string_view key) const {
-  PEAT_TRY(auto values, get_all(object, key));
-  return authored(std::move(values));
-}
-
-Result<std::vector<AuthoredValue>> View::conflicts(ObjectId object, std::size_t index) const {
-  PEAT_TRY(auto values, get_all(object, index));
-  return authored(std::move(values));
-}
-
-Result<std::vector<AuthoredValue>> View::authored(std::vector<Value> values) const {
-  return guarded([&]() -> Result<std::vector<AuthoredValue>> {
-    PEAT_TRY(const auto in, ViewAccess::open(*this));
-    PEAT_TRY_VOID(document_->impl_->ensure_hashes());
-    std::vector<AuthoredValue> out;
-    for (auto& value : values) {
-      AuthoredValue made{std::move(value), {}, {}, 0};
-      made.actor = document_->actor_of(made.value.op);
-      for (std::size_t row = 0; row < in.impl.graph.size(); ++row) {
-        const auto& change = in.impl.graph.row(row);
-        const auto counter = made.value.op.counter();
-        if (change.actor != made.value.op.actor() || counter < change.start_op ||
-            counter > change.max_op()) {
-          continue;
-        }
-        made.change = change.hash;
-        made.time = change.time;
-      }
-      out.push_back(std::move(made));
-    }
-    return out;
-  });
-}
-
 // The changes go in as the reference takes them: depth first from the heads, then backwards.
 Result<Document> Document::fork_at(std::span<const ChangeHash> heads,
                                    std::optional<ActorId> actor) const {

@@ -25,9 +25,9 @@
 #include <string>
 #include <vector>
 
-#include "automerge/document_impl.hpp"
 #include "automerge/json_types.hpp"
 #include "automerge/json_write.hpp"
+#include "automerge/view_impl.hpp"
 #include "base/encoding.hpp"
 #include "peat/automerge/document.hpp"
 
@@ -65,6 +65,20 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
+std::string path_text(const Path& path) {
+  std::string out = "[";
+  for (const auto& step : path) {
+    if (out.size() > 1) out += ',';
+    if (const auto* key = std::get_if<std::string>(&step)) {
+      append_json_string(out, *key);
+    } else {
+      out += std::to_string(std::get<std::size_t>(step));
+    }
+  }
+  out += ']';
+  return out;
+}
+
 namespace {
 
 void append_double(std::string& out, double value) {
@@ -94,80 +108,72 @@ struct AppendScalar {
   void operator()(const UnknownValue&) const { out += "null"; }
 };
 
-// Writes an object with its own stack: another writer may have nested deeper than ours is.
+// Writes a value with a stack of its own: another writer may have nested deeper than ours is.
 class JsonWriter {
  public:
-  JsonWriter(const Document& document, JsonForm form) : document_(document), form_(form) {}
+  JsonWriter(const ViewAccess& in, JsonForm form) : in_(in), form_(form) {}
 
-  Result<std::string> write() {
-    PEAT_TRY_VOID(open({ObjectType::map, kRoot}));
-    while (!open_.empty()) PEAT_TRY_VOID(step());
+  std::string write(const Value& value) {
+    append(value);
+    while (!open_.empty()) step();
     return std::move(out_);
   }
 
  private:
   struct Open {
-    ObjectId id;
     bool is_map = false;
     bool tagged = false;
-    std::vector<std::string_view> keys;
-    std::size_t size = 0;
+    std::vector<ViewAccess::Entry> entries;
     std::size_t next = 0;
   };
 
-  Status open(ObjectRef object) {
-    if (object.type == ObjectType::text) {
-      PEAT_TRY(const auto text, document_.text(object.id));
+  void append(const Value& value) {
+    if (const auto* object = std::get_if<ObjectRef>(&value.data)) {
+      return open(in_.ops().find_object(object->id.op));
+    }
+    const auto& scalar = std::get<Scalar>(value.data);
+    if (form_ == JsonForm::typed && append_typed(out_, scalar)) return;
+    std::visit(AppendScalar{out_}, scalar);
+  }
+
+  void open(std::uint32_t object) {
+    const auto& held = in_.ops().object(object);
+    if (held.type == ObjectType::text) {
+      const auto text = in_.text_of(object);
       if (form_ == JsonForm::typed) {
         append_typed_text(out_, text);
       } else {
         append_json_string(out_, text);
       }
-      return {};
+      return;
     }
-    Open level{.id = object.id, .is_map = object.type != ObjectType::list, .keys = {}};
-    if (level.is_map) {
-      PEAT_TRY(level.keys, document_.keys(object.id));
-      level.size = level.keys.size();
-    } else {
-      PEAT_TRY(level.size, document_.length(object.id));
-    }
-    level.tagged = form_ == JsonForm::typed && level.is_map && level.size == 1 &&
-                   needs_map_tag(level.keys.front());
+    Open level{.is_map = held.is_map(), .entries = in_.entries(object)};
+    level.tagged = form_ == JsonForm::typed && level.is_map && level.entries.size() == 1 &&
+                   needs_map_tag(level.entries.front().key);
     if (level.tagged) out_ += R"({"$map":)";
     out_ += level.is_map ? '{' : '[';
     open_.push_back(std::move(level));
-    return {};
   }
 
-  Status step() {
+  void step() {
     auto& level = open_.back();
-    if (level.next == level.size) {
+    if (level.next == level.entries.size()) {
       out_ += level.is_map ? '}' : ']';
       if (level.tagged) out_ += '}';
       open_.pop_back();
-      return {};
+      return;
     }
     const auto at = level.next++;
+    const auto entry = level.entries[at];
     if (at > 0) out_ += ',';
     if (level.is_map) {
-      append_json_string(out_, level.keys[at]);
+      append_json_string(out_, entry.key);
       out_ += ':';
     }
-    PEAT_TRY(const auto value,
-             level.is_map ? document_.get(level.id, level.keys[at]) : document_.get(level.id, at));
-    if (!value) {
-      out_ += "null";
-      return {};
-    }
-    if (const auto* object = std::get_if<ObjectRef>(&value->data)) return open(*object);
-    const auto& scalar = std::get<Scalar>(value->data);
-    if (form_ == JsonForm::typed && append_typed(out_, scalar)) return {};
-    std::visit(AppendScalar{out_}, scalar);
-    return {};
+    append(entry.value);
   }
 
-  const Document& document_;
+  const ViewAccess& in_;
   JsonForm form_;
   std::string out_;
   std::vector<Open> open_;
@@ -175,8 +181,20 @@ class JsonWriter {
 
 }  // namespace
 
-Result<std::string> Document::to_json(JsonForm form) const {
-  return guarded([&] { return JsonWriter(*this, form).write(); });
+Result<std::string> Document::to_json(JsonForm form) const { return read().to_json(form); }
+
+Result<std::string> View::to_json(JsonForm form) const {
+  return to_json(Value{ObjectRef{ObjectType::map, kRoot}, {}}, form);
+}
+
+Result<std::string> View::to_json(const Value& value, JsonForm form) const {
+  return guarded([&]() -> Result<std::string> {
+    PEAT_TRY(const auto in, ViewAccess::open(*this));
+    if (const auto* object = std::get_if<ObjectRef>(&value.data)) {
+      PEAT_TRY_VOID(in.object(object->id));
+    }
+    return JsonWriter(in, form).write(value);
+  });
 }
 
 }  // namespace peat::automerge

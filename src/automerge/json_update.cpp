@@ -2,6 +2,7 @@
 //
 // Objects are worked off breadth first, keys bytewise ascending, so that the same JSON makes the
 // same operations everywhere.
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <deque>
@@ -14,6 +15,7 @@
 #include "automerge/json_canonical.hpp"
 #include "automerge/json_diff.hpp"
 #include "automerge/json_types.hpp"
+#include "automerge/json_write.hpp"
 #include "base/encoding.hpp"
 #include "peat/automerge/document.hpp"
 
@@ -138,23 +140,6 @@ std::optional<ObjectType> object_type_of(const Json& json) {
   return std::nullopt;
 }
 
-// The code points of UTF-8 text: where each begins, and one number for each.
-struct CodePoints {
-  explicit CodePoints(std::string_view text) {
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      const auto byte = static_cast<unsigned char>(text[i]);
-      if ((byte & 0xc0) != 0x80) {
-        begin.push_back(i);
-        ids.push_back(0);
-      }
-      ids.back() = ids.back() << 8 | byte;
-    }
-    begin.push_back(text.size());
-  }
-  std::vector<std::size_t> begin;
-  std::vector<std::uint32_t> ids;
-};
-
 enum class Mode : std::uint8_t {
   exact,    // the object ends up as the JSON says
   replace,  // the same; objects and lists become new ones
@@ -167,6 +152,30 @@ class Updater {
 
   Status run(const Json& root, Mode mode) {
     work_.push_back({kRoot, &root, mode});
+    return run();
+  }
+
+  // One conflict, by its path from the root.
+  Status settle(const Path& path, const Json& value) {
+    ObjectId object = kRoot;
+    for (std::size_t i = 0; i < path.size(); ++i) {
+      PEAT_TRY(const auto at, place(object, path, i));
+      if (i + 1 == path.size()) {
+        PEAT_TRY_VOID(
+            std::visit([&](const auto& last) { return settle(object, last, path, value); }, at));
+        return run();
+      }
+      PEAT_TRY(const auto next,
+               std::visit([&](const auto& step) { return document().get(object, step); }, at));
+      const auto* child = next ? std::get_if<ObjectRef>(&next->data) : nullptr;
+      if (child == nullptr || child->type == ObjectType::text) return no_conflict(path);
+      object = child->id;
+    }
+    return fail(Code::invalid_argument, "the path of a conflict has a step at least");
+  }
+
+ private:
+  Status run() {
     while (!work_.empty()) {
       const auto item = work_.front();
       work_.pop_front();
@@ -179,7 +188,6 @@ class Updater {
     return {};
   }
 
- private:
   struct Work {
     ObjectId id;
     const Json* json;
@@ -306,7 +314,7 @@ class Updater {
     if (const auto* held = std::get_if<ObjectRef>(&current.data)) {
       const auto* wanted = wanted_text(json, form_);
       if (held->type != ObjectType::text || wanted == nullptr) return false;
-      PEAT_TRY_VOID(splice(held->id, *wanted));
+      PEAT_TRY_VOID(tx_.update_text(held->id, *wanted));
       return true;
     }
     const auto& scalar = std::get<Scalar>(current.data);
@@ -326,37 +334,117 @@ class Updater {
     return true;
   }
 
-  Status splice(ObjectId text, std::string_view wanted) {
-    PEAT_TRY(const std::string old, document().text(text));
-    const CodePoints before(old);
-    const CodePoints after(wanted);
-    const auto edits = diff(before.ids, after.ids);
-    // Where each code point begins in what the document counts.
-    std::vector<std::size_t> index(before.begin.begin(), before.begin.end());
-    if (document().text_unit() != TextUnit::utf8) {
-      const auto unit = unit_of(document().text_unit());
-      for (std::size_t i = 0, at = 0; i < index.size(); ++i) {
-        index[i] = at;
-        if (i + 1 == index.size()) break;
-        const auto bytes =
-            as_bytes(old).subspan(before.begin[i], before.begin[i + 1] - before.begin[i]);
-        at += static_cast<std::size_t>(units_of_text(bytes).*unit);
-      }
+  static std::unexpected<Error> no_conflict(const Path& path) {
+    return fail(Code::precondition_failed,
+                "nothing is in conflict at " + path_text(path) + "; somebody may have settled it");
+  }
+
+  // A step as its object takes it: of lists an index.
+  Result<std::variant<std::string_view, std::size_t>> place(ObjectId object, const Path& path,
+                                                            std::size_t step) const {
+    using Place = std::variant<std::string_view, std::size_t>;
+    PEAT_TRY(const auto type, document().object_type(object));
+    const auto* key = std::get_if<std::string>(&path[step]);
+    if (type != ObjectType::list) {
+      if (key == nullptr) return no_conflict(path);
+      return Place(std::string_view(*key));
     }
-    for (auto edit = edits.rbegin(); edit != edits.rend(); ++edit) {
-      const auto begin = after.begin[edit->from];
-      const auto end = after.begin[edit->from + edit->insert];
-      const auto erase = index[edit->at + edit->erase] - index[edit->at];
-      PEAT_TRY_VOID(tx_.splice_text(text, index[edit->at], static_cast<std::ptrdiff_t>(erase),
-                                    wanted.substr(begin, end - begin)));
+    std::size_t index = 0;
+    if (key == nullptr) {
+      index = std::get<std::size_t>(path[step]);
+    } else {
+      const auto end = key->data() + key->size();
+      const auto read = std::from_chars(key->data(), end, index);
+      if (read.ec != std::errc() || read.ptr != end) return no_conflict(path);
     }
-    return {};
+    PEAT_TRY(const auto size, document().length(object));
+    if (index >= size) return no_conflict(path);
+    return Place(index);
+  }
+
+  template <class At>
+  Status settle(ObjectId object, At at, const Path& path, const Json& json) {
+    PEAT_TRY(const auto values, document().get_all(object, at));
+    if (values.size() < 2) return no_conflict(path);
+    std::string wanted;
+    append_canonical(wanted, json);
+    // The winner first: if several show the same, it is the one that is meant.
+    const Value* chosen = nullptr;
+    for (auto value = values.rbegin(); chosen == nullptr && value != values.rend(); ++value) {
+      std::string canonical;
+      PEAT_TRY_VOID(append_canonical(canonical, document(), *value, form_));
+      if (canonical == wanted) chosen = &*value;
+    }
+    if (chosen == &values.back()) return tx_.keep_winner(object, at);
+    const auto& like = chosen == nullptr ? values.back() : *chosen;
+    const auto* held = std::get_if<ObjectRef>(&like.data);
+    const bool onto_text = held != nullptr && held->type == ObjectType::text;
+    if (const auto* text = onto_text ? wanted_text(json, form_) : nullptr) {
+      PEAT_TRY(const auto made, tx_.put_object(object, at, ObjectType::text));
+      return tx_.splice_text(made, 0, 0, *text);
+    }
+    if (chosen != nullptr && held == nullptr) {
+      return tx_.put(object, at, std::get<Scalar>(chosen->data));
+    }
+    if (const auto type = object_type_of(json)) {
+      PEAT_TRY(const auto made, tx_.put_object(object, at, *type));
+      return fill(made, json, Mode::exact);
+    }
+    return tx_.put(object, at, as_scalar_like(json, like));
+  }
+
+  // An integer onto a counter or timestamp is one, where JSON cannot say which it means.
+  Scalar as_scalar_like(const Json& json, const Value& like) const {
+    const auto* integer = std::get_if<std::int64_t>(&json.data);
+    const auto* held = std::get_if<Scalar>(&like.data);
+    if (integer == nullptr || held == nullptr || form_ == JsonForm::typed) return as_scalar(json);
+    if (std::holds_alternative<Counter>(*held)) return Counter{*integer};
+    if (std::holds_alternative<Timestamp>(*held)) return Timestamp{*integer};
+    return as_scalar(json);
   }
 
   Transaction& tx_;
   JsonForm form_;
   std::deque<Work> work_;
 };
+
+// Settlements: [{"path": [key or index, …], "value": …}, …]
+Result<Path> path_of(const Json& json) {
+  const auto* steps = std::get_if<Json::Array>(&json.data);
+  if (steps == nullptr) {
+    return fail(Code::malformed, "a settlement's path is an array of keys and indexes");
+  }
+  Path path;
+  for (const auto& step : *steps) {
+    const auto* key = std::get_if<std::string>(&step.data);
+    const auto* index = std::get_if<std::int64_t>(&step.data);
+    if (key != nullptr) {
+      path.emplace_back(*key);
+    } else if (index != nullptr && *index >= 0) {
+      path.emplace_back(static_cast<std::size_t>(*index));
+    } else {
+      return fail(Code::malformed, "a step of a path is neither a key nor an index");
+    }
+  }
+  return path;
+}
+
+Status settle_each(Updater& updater, const Json& settlements) {
+  constexpr std::string_view kForm = R"(settlements are an array: [{"path": […], "value": …}, …])";
+  const auto* list = std::get_if<Json::Array>(&settlements.data);
+  if (list == nullptr || list->empty()) return fail(Code::malformed, std::string(kForm));
+  for (const auto& item : *list) {
+    const auto* members = std::get_if<Json::Object>(&item.data);
+    // Members stand in bytewise order.
+    if (members == nullptr || members->size() != 2 || (*members)[0].key != "path" ||
+        (*members)[1].key != "value") {
+      return fail(Code::malformed, std::string(kForm));
+    }
+    PEAT_TRY(const auto path, path_of((*members)[0].value));
+    PEAT_TRY_VOID(updater.settle(path, (*members)[1].value));
+  }
+  return {};
+}
 
 Result<std::optional<ChangeHash>> update(Document& document, std::string_view text, Mode mode,
                                          JsonForm form, const CommitOptions& options) {
@@ -373,6 +461,18 @@ Result<std::optional<ChangeHash>> update(Document& document, std::string_view te
 }
 
 }  // namespace
+
+Result<std::optional<ChangeHash>> Document::settle(std::string_view settlements,
+                                                   const CommitOptions& options, JsonForm form) {
+  return guarded([&]() -> Result<std::optional<ChangeHash>> {
+    PEAT_TRY(auto json, parse_json(settlements));
+    if (form == JsonForm::typed) PEAT_TRY_VOID(resolve_types(json));
+    PEAT_TRY(auto transaction, begin());
+    Updater updater(transaction, form);
+    PEAT_TRY_VOID(settle_each(updater, json));
+    return transaction.commit(options);
+  });
+}
 
 Result<std::optional<ChangeHash>> Document::update_from_json(std::string_view json,
                                                              const CommitOptions& options,

@@ -257,6 +257,22 @@ Status Transaction::erase(ObjectId object, std::size_t index) {
   });
 }
 
+Status Transaction::keep_winner(ObjectId object, std::string_view key) {
+  return with_editor(impl(), [&](Editor& edit) -> Status {
+    PEAT_TRY(const auto map, edit.map(object));
+    const auto slot = impl()->ops->find_slot(map, key);
+    return slot == kNone ? Status() : edit.keep_winner(slot);
+  });
+}
+
+Status Transaction::keep_winner(ObjectId object, std::size_t index) {
+  return with_editor(impl(), [&](Editor& edit) -> Status {
+    PEAT_TRY(const auto sequence, edit.sequence(object));
+    PEAT_TRY(const auto slot, edit.element(sequence, index));
+    return edit.keep_winner(slot);
+  });
+}
+
 Status Transaction::increment(ObjectId object, std::string_view key, std::int64_t by) {
   return with_editor(impl(), [&](Editor& edit) -> Status {
     PEAT_TRY(const auto map, edit.map(object));

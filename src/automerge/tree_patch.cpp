@@ -1,6 +1,7 @@
 // Patches onto trees.
 #include <algorithm>
 #include <iterator>
+#include <limits>
 
 #include "automerge/guarded.hpp"
 #include "automerge/opset.hpp"
@@ -44,7 +45,20 @@ class TextEdit {
  public:
   TextEdit(std::vector<TreeSpan>& spans, Unit unit) : spans_(spans), unit_(unit) {}
 
-  // Makes a span begin at a position, and gives its index; npos if that cannot be.
+  // Whether a span can begin at a position.
+  bool fits(std::size_t position) const {
+    for (const auto& span : spans_) {
+      const auto units = units_of(span, unit_);
+      if (position < units) {
+        return position == 0 ||
+               (!span.text.empty() && byte_at(span.text, position, unit_) != std::string::npos);
+      }
+      position -= units;
+    }
+    return position == 0;
+  }
+
+  // Makes a span begin at a position that fits, and gives its index.
   std::size_t cut(std::size_t position) {
     std::size_t i = 0;
     for (; i < spans_.size() && position != 0; ++i) {
@@ -54,13 +68,12 @@ class TextEdit {
         continue;
       }
       const auto byte = byte_at(spans_[i].text, position, unit_);
-      if (spans_[i].text.empty() || byte == std::string::npos) return std::string::npos;
       TreeSpan rest{spans_[i].text.substr(byte), spans_[i].marks, {}};
       spans_[i].text.resize(byte);
       spans_.insert(spans_.begin() + static_cast<std::ptrdiff_t>(i + 1), std::move(rest));
       return i + 1;
     }
-    return position == 0 ? i : std::string::npos;
+    return i;
   }
 
   // Makes one of neighbours that have the same marks.
@@ -148,7 +161,8 @@ class Application {
   }
 
   Status operator()(const patch::SpliceText& splice) {
-    PEAT_TRY(const auto at, cut(splice.index));
+    PEAT_TRY_VOID(fits(splice.index));
+    const auto at = cut(splice.index);
     if (!splice.text.empty()) {
       place_.spans->insert(place_.spans->begin() + static_cast<std::ptrdiff_t>(at),
                            {splice.text, splice.marks, {}});
@@ -193,8 +207,13 @@ class Application {
       place_.entries->erase(begin, begin + static_cast<std::ptrdiff_t>(erase.length));
       return {};
     }
-    PEAT_TRY(const auto from, cut(erase.index));
-    PEAT_TRY(const auto to, cut(erase.index + erase.length));
+    PEAT_TRY_VOID(fits(erase.index));
+    if (erase.length > std::numeric_limits<std::size_t>::max() - erase.index) {
+      return misfit("a deletion beyond its text");
+    }
+    PEAT_TRY_VOID(fits(erase.index + erase.length));
+    const auto from = cut(erase.index);
+    const auto to = cut(erase.index + erase.length);
     const auto begin = place_.spans->begin();
     place_.spans->erase(begin + static_cast<std::ptrdiff_t>(from),
                         begin + static_cast<std::ptrdiff_t>(to));
@@ -204,8 +223,12 @@ class Application {
 
   Status operator()(const patch::MarkText& action) {
     for (const auto& mark : action.marks) {
-      PEAT_TRY(const auto from, cut(mark.start));
-      PEAT_TRY(const auto to, cut(mark.end));
+      PEAT_TRY_VOID(fits(mark.start));
+      PEAT_TRY_VOID(fits(mark.end));
+    }
+    for (const auto& mark : action.marks) {
+      const auto from = cut(mark.start);
+      const auto to = cut(mark.end);
       for (auto i = from; i < to; ++i) {
         auto& span = (*place_.spans)[i];
         if (span.text.empty()) continue;
@@ -221,12 +244,13 @@ class Application {
   }
 
  private:
-  Result<std::size_t> cut(std::size_t position) {
+  // Asked of every position before anything is cut: a patch that does not fit changes nothing.
+  Status fits(std::size_t position) const {
     if (place_.kind != Tree::Kind::text) return misfit("an edit of text in what is none");
-    const auto at = TextEdit(*place_.spans, unit_).cut(position);
-    if (at == std::string::npos) return misfit("a position that its text does not have");
-    return at;
+    if (TextEdit(*place_.spans, unit_).fits(position)) return {};
+    return misfit("a position that its text does not have");
   }
+  std::size_t cut(std::size_t position) { return TextEdit(*place_.spans, unit_).cut(position); }
 
   static void set(TreeEntry& entry, const PatchValue& value) {
     entry.value = {};
@@ -242,7 +266,8 @@ class Application {
   }
 
   Status insert_blocks(const patch::Insert& insert) {
-    PEAT_TRY(const auto at, cut(insert.index));
+    PEAT_TRY_VOID(fits(insert.index));
+    const auto at = cut(insert.index);
     place_.spans->insert(place_.spans->begin() + static_cast<std::ptrdiff_t>(at),
                          insert.values.size(), TreeSpan{});
     return {};

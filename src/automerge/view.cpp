@@ -59,11 +59,12 @@ void each_element(const ViewAccess& in, std::uint32_t object, Visit visit) {
   Walk walk(in.reading, object, &Units::points);
   for (Piece piece; walk.next(piece);) {
     if (piece.kind == Piece::Kind::value) {
-      visit(in.reading.value(piece.row), in.reading.conflict(in.ops().row(piece.row).slot));
+      const auto slot = in.ops().row(piece.row).slot;
+      visit(in.reading.value(piece.row), in.reading.conflict(slot), slot);
     }
     if (piece.kind != Piece::Kind::text) continue;
     for (auto i = piece.part.begin; i < piece.part.end; ++i) {
-      visit(value_of(in.ops(), *piece.run, i), false);
+      visit(value_of(in.ops(), *piece.run, i), false, kNone);
     }
   }
 }
@@ -74,15 +75,17 @@ std::vector<ViewAccess::Entry> ViewAccess::entries(std::uint32_t index) const {
   std::vector<Entry> out;
   const auto& object = ops().object(index);
   if (!object.is_map()) {
-    each_element(*this, index,
-                 [&](const Value& value, bool conflict) { out.push_back({{}, value, conflict}); });
+    each_element(*this, index, [&](const Value& value, bool conflict, std::uint32_t slot) {
+      out.push_back({{}, value, conflict, slot});
+    });
     return out;
   }
   out.reserve(object.entries.size());
   for (const auto& entry : object.entries) {
     const auto winner = reading.winner(entry.slot);
     if (winner == kNone) continue;
-    out.push_back({ops().key_text(entry.key), reading.value(winner), reading.conflict(entry.slot)});
+    out.push_back({ops().key_text(entry.key), reading.value(winner), reading.conflict(entry.slot),
+                   entry.slot});
   }
   std::ranges::sort(out, {}, &Entry::key);
   return out;

@@ -31,6 +31,7 @@ struct ViewAccess {
     std::string_view key;
     Value value;
     bool conflict = false;
+    std::uint32_t slot = kNone;  // kNone: a character of typed text
   };
   std::vector<Entry> entries(std::uint32_t object) const;
   std::string text_of(std::uint32_t object) const;

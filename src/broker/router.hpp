@@ -7,12 +7,16 @@
 //   GET, DELETE    /api/v1/peers/{id}
 //   GET            /api/v1/members                       certificates, and who is out and why
 //   GET            /api/v1/events?after=SEQ&collection=C&prefix=P     NDJSON until the client
-//   leaves GET            /api/v1/documents                     collections and their counts GET,
-//   POST      /api/v1/documents/{collection}        ?limit=N&after=ID&prefix=P&deleted=1,
+//                                                        leaves
+//   GET            /api/v1/documents                     collections and their counts
+//   GET, POST      /api/v1/documents/{collection}        ?limit=N&after=ID&prefix=P&deleted=1,
 //                                                        heads=1 (heads instead of documents);
 //                                                        POST ?key=FIELD: NDJSON, a line per
 //                                                        document
 //   GET, PUT, PATCH, DELETE /api/v1/documents/{collection}/{id}       ?history=1 ?deleted=1
+//   GET, PATCH     …?conflicts=1                         what lost to what shows, and who set it
+//                                                        when; PATCH settles all or none:
+//                                                        [{"path": ["a", 0], "value": …}, …]
 //   GET            /api/v1/documents/{collection}/{id}/heads
 //
 // HEAD works wherever GET does. A write answers when it is durable. `ETag` is the hash of a

@@ -16,6 +16,11 @@ Response document_not_found(const Call& call) {
                  fmt::format("document not found: {}/{}", call.collection, call.id));
 }
 
+// Softly deleted documents only on request.
+bool shown(const sync::DocumentView& document, const Call& call) {
+  return !document.deleted || call.target.value("deleted") == "1";
+}
+
 // True if `tag` is among the tags of a header's list.
 bool lists_tag(std::string_view list, std::string_view tag) {
   while (!list.empty()) {
@@ -78,6 +83,50 @@ void get_history(Call& call, std::string_view key) {
     entry.text("message", change.message);
     entry.member("deps");
     append_heads(response.body, change.deps);
+    entry.close();
+  }
+  array.close();
+  object.close();
+  call.respond(std::move(response));
+}
+
+void append_origin(JsonObject& entry, const sync::ConflictValue& value) {
+  entry.text("actor", value.actor.to_string());
+  entry.integer("time", value.time);
+  entry.text("change", value.change.to_string());
+}
+
+void get_conflicts(Call& call, std::string_view key) {
+  const auto found = call.node.conflicts(key);
+  if (!found) return call.respond(problem(found.error()));
+  if (!*found || !shown((*found)->document, call)) return call.respond(document_not_found(call));
+  const auto& document = (*found)->document;
+  Response response;
+  response.headers.emplace_back("ETag", etag_of(document.heads));
+  JsonObject object(response.body);
+  object.text("collection", call.collection);
+  object.text("id", call.id);
+  object.raw("document", document.json);
+  object.member("conflicts");
+  JsonArray array(response.body);
+  for (const auto& conflict : (*found)->conflicts) {
+    array.element();
+    JsonObject entry(response.body);
+    entry.raw("path", conflict.path);
+    entry.member("winner");
+    JsonObject winner(response.body);
+    append_origin(winner, conflict.winner);
+    winner.close();
+    entry.member("others");
+    JsonArray others(response.body);
+    for (const auto& value : conflict.others) {
+      others.element();
+      JsonObject other(response.body);
+      other.raw("value", value.json);
+      append_origin(other, value);
+      other.close();
+    }
+    others.close();
     entry.close();
   }
   array.close();
@@ -155,11 +204,10 @@ void get_document(Call call) {
   const auto key = sync::document_key(call.collection, call.id);
   if (!key) return call.respond(problem(key.error()));
   if (call.target.value("history") == "1") return get_history(call, *key);
+  if (call.target.value("conflicts") == "1") return get_conflicts(call, *key);
   const auto found = call.node.get(*key);
   if (!found) return call.respond(problem(found.error()));
-  if (!*found || ((*found)->deleted && call.target.value("deleted") != "1")) {
-    return call.respond(document_not_found(call));
-  }
+  if (!*found || !shown(**found, call)) return call.respond(document_not_found(call));
   Response response;
   const auto tag = etag_of((*found)->heads);
   response.headers.emplace_back("ETag", tag);
@@ -178,7 +226,10 @@ void get_document(Call call) {
 
 void put_document(Call call) { write_document(std::move(call), &node::NodeApi::put); }
 
-void patch_document(Call call) { write_document(std::move(call), &node::NodeApi::patch); }
+void patch_document(Call call) {
+  const bool settles = call.target.value("conflicts") == "1";
+  write_document(std::move(call), settles ? &node::NodeApi::settle : &node::NodeApi::patch);
+}
 
 void delete_document(Call call) {
   const auto key = sync::document_key(call.collection, call.id);

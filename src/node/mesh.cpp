@@ -249,6 +249,10 @@ Result<std::optional<MeshDocument>> Mesh::get(std::string_view collection, std::
 
 namespace {
 
+MeshConflict::Value value_of(sync::ConflictValue value) {
+  return {std::move(value.json), value.actor.to_string(), value.time};
+}
+
 node::NodeApi::WriteDone hand_over(std::function<void(Result<MeshWrite>)> answer) {
   return [answer = std::move(answer)](Result<sync::WriteResult> result) {
     if (!result) return answer(std::unexpected(std::move(result).error()));
@@ -277,6 +281,36 @@ Result<MeshWrite> Mesh::update(std::string_view collection, std::string_view id,
                                         patch = std::string(merge_patch),
                                         precondition = std::move(precondition)](auto answer) {
     node->patch(key, patch, precondition, hand_over(std::move(answer)));
+  });
+}
+
+Result<MeshWrite> Mesh::settle(std::string_view collection, std::string_view id,
+                               std::string_view settlements, const WriteCondition& condition) {
+  PEAT_TRY(auto key, sync::document_key(collection, id));
+  PEAT_TRY(auto precondition, precondition_of(condition));
+  return impl_->run<Result<MeshWrite>>([&node = impl_->node, key = std::move(key),
+                                        json = std::string(settlements),
+                                        precondition = std::move(precondition)](auto answer) {
+    node->settle(key, json, precondition, hand_over(std::move(answer)));
+  });
+}
+
+Result<std::vector<MeshConflict>> Mesh::conflicts(std::string_view collection,
+                                                  std::string_view id) {
+  using Answer = Result<std::vector<MeshConflict>>;
+  PEAT_TRY(auto key, sync::document_key(collection, id));
+  return impl_->run<Answer>([&node = impl_->node, key = std::move(key)](auto answer) {
+    auto found = node->conflicts(key);
+    if (!found) return answer(std::unexpected(std::move(found).error()));
+    std::vector<MeshConflict> out;
+    if (!*found || (*found)->document.deleted) return answer(std::move(out));
+    for (auto& conflict : (*found)->conflicts) {
+      auto& told = out.emplace_back();
+      told.path = std::move(conflict.path);
+      told.winner = value_of(std::move(conflict.winner));
+      for (auto& other : conflict.others) told.others.push_back(value_of(std::move(other)));
+    }
+    answer(std::move(out));
   });
 }
 

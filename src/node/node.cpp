@@ -50,6 +50,9 @@ class NodeImpl final : public Node {
   Result<std::optional<automerge::Heads>> heads(std::string_view key) override {
     return store_->heads(key);
   }
+  Result<std::optional<sync::ConflictsView>> conflicts(std::string_view key) override {
+    return documents_->conflicts(key);
+  }
   Result<std::vector<automerge::ChangeInfo>> history(std::string_view key) override {
     return documents_->history(key);
   }
@@ -57,6 +60,8 @@ class NodeImpl final : public Node {
            WriteDone done) override;
   void patch(std::string_view key, std::string_view merge_patch,
              const sync::Precondition& precondition, WriteDone done) override;
+  void settle(std::string_view key, std::string_view settlements,
+              const sync::Precondition& precondition, WriteDone done) override;
   void erase(std::string_view key, const sync::Precondition& precondition, WriteDone done) override;
   void await_holders(std::string_view key, const std::optional<sync::WaitFor>& wanted,
                      Duration deadline, sync::WriteWaits::Done done) override;
@@ -412,6 +417,15 @@ void NodeImpl::patch(std::string_view key, std::string_view merge_patch,
   const auto before = store_->heads(key);
   local_action_ = before && *before ? "update" : "insert";
   acknowledge(documents_->patch(key, merge_patch, precondition), std::move(done));
+}
+
+void NodeImpl::settle(std::string_view key, std::string_view settlements,
+                      const sync::Precondition& precondition, WriteDone done) {
+  if (auto may = may_write(key, security::Right::write); !may) {
+    return done(std::unexpected(std::move(may).error()));
+  }
+  local_action_ = "update";
+  acknowledge(documents_->settle(key, settlements, precondition), std::move(done));
 }
 
 void NodeImpl::erase(std::string_view key, const sync::Precondition& precondition, WriteDone done) {

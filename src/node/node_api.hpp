@@ -111,11 +111,15 @@ class NodeApi {
   // --- documents: keys are "collection:id" (sync::document_key) -------------------------------
   virtual Result<std::optional<sync::DocumentView>> get(std::string_view key) = 0;
   virtual Result<std::optional<automerge::Heads>> heads(std::string_view key) = 0;
+  virtual Result<std::optional<sync::ConflictsView>> conflicts(std::string_view key) = 0;
   virtual Result<std::vector<automerge::ChangeInfo>> history(std::string_view key) = 0;
   virtual void put(std::string_view key, std::string_view json,
                    const sync::Precondition& precondition, WriteDone done) = 0;
   virtual void patch(std::string_view key, std::string_view merge_patch,
                      const sync::Precondition& precondition, WriteDone done) = 0;
+  // As sync::Documents: settles conflicts in one change.
+  virtual void settle(std::string_view key, std::string_view settlements,
+                      const sync::Precondition& precondition, WriteDone done) = 0;
   virtual void erase(std::string_view key, const sync::Precondition& precondition,
                      WriteDone done) = 0;
   // Calls back when as many peers hold the document, as it is now, on their disks; or with those

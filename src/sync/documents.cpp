@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "automerge/json_write.hpp"
 #include "base/encoding.hpp"
 #include "base/reader.hpp"
 #include "sync/documents_impl.hpp"
@@ -108,12 +109,38 @@ std::vector<Documents::Quarantined> DocumentsImpl::quarantined() const {
 Result<std::optional<DocumentView>> DocumentsImpl::get(std::string_view key) {
   PEAT_TRY(auto* document, open_document(key));
   if (document == nullptr) return std::nullopt;
-  auto json = document->to_json();
+  return view_of(key, *document);
+}
+
+Result<DocumentView> DocumentsImpl::view_of(std::string_view key, automerge::Document& document) {
+  auto json = document.to_json();
   if (!json) return std::unexpected(quarantine(key, json.error()));
   quarantine_.erase(std::string(key));
-  DocumentView view{std::move(*json), document->heads(), is_softly_deleted(*document)};
   cache_.recount(key);
-  return view;
+  return DocumentView{std::move(*json), document.heads(), is_softly_deleted(document)};
+}
+
+Result<std::optional<ConflictsView>> DocumentsImpl::conflicts(std::string_view key) {
+  PEAT_TRY(auto* document, open_document(key));
+  if (document == nullptr) return std::nullopt;
+  ConflictsView out;
+  PEAT_TRY(out.document, view_of(key, *document));
+  const auto view = document->read();
+  PEAT_TRY(auto found, view.conflicts());
+  for (auto& place : found) {
+    auto& conflict = out.conflicts.emplace_back();
+    conflict.path = automerge::path_text(place.path);
+    for (auto& value : place.values) {
+      ConflictValue shown{{}, std::move(value.actor), value.change, value.time};
+      if (&value == &place.values.back()) {
+        conflict.winner = std::move(shown);
+      } else {
+        PEAT_TRY(shown.json, view.to_json(value.value));
+        conflict.others.push_back(std::move(shown));
+      }
+    }
+  }
+  return out;
 }
 
 Result<std::vector<automerge::ChangeInfo>> DocumentsImpl::history(std::string_view key) {
@@ -223,6 +250,17 @@ Result<WriteResult> DocumentsImpl::patch(std::string_view key, std::string_view 
                                          const Precondition& precondition) {
   return edit(key, precondition, [&](auto& document, const auto& options) {
     return document.merge_patch(merge_patch, options);
+  });
+}
+
+Result<WriteResult> DocumentsImpl::settle(std::string_view key, std::string_view settlements,
+                                          const Precondition& precondition) {
+  PEAT_TRY(const auto heads, store_.heads(key));
+  if (!heads) {
+    return fail(Code::not_found, "document '" + std::string(key) + "': there is none");
+  }
+  return edit(key, precondition, [&](auto& document, const auto& options) {
+    return document.settle(settlements, options);
   });
 }
 

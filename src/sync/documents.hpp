@@ -97,6 +97,23 @@ struct DocumentView {
   bool deleted = false;  // root `_deleted` is true (soft deletion)
 };
 
+// A value that concurrent edits left at a place.
+struct ConflictValue {
+  std::string json;  // of one that lost; empty for the winner, which stands in the document
+  automerge::ActorId actor;
+  automerge::ChangeHash change;
+  std::int64_t time = 0;  // seconds since the epoch, by the writer's clock
+};
+struct DocumentConflict {
+  std::string path;  // as JSON: ["items",0,"name"]
+  ConflictValue winner;
+  std::vector<ConflictValue> others;
+};
+struct ConflictsView {
+  DocumentView document;
+  std::vector<DocumentConflict> conflicts;
+};
+
 struct WriteResult {
   store::Seq seq = 0;
   automerge::Heads heads;
@@ -156,12 +173,19 @@ class Documents {
   // --- local -----------------------------------------------------------------------------------
   // nullopt: absent or deleted by a tombstone. Code::document_invalid: quarantined.
   virtual Result<std::optional<DocumentView>> get(std::string_view key) = 0;
+  // The same with every place where others lost to what it shows. One walk over the document.
+  virtual Result<std::optional<ConflictsView>> conflicts(std::string_view key) = 0;
   // Writes only what differs from the present document, as one change at most.
   virtual Result<WriteResult> put(std::string_view key, std::string_view json,
                                   const Precondition& precondition = {}) = 0;
   // RFC 7386; creates the document if there is none.
   virtual Result<WriteResult> patch(std::string_view key, std::string_view merge_patch,
                                     const Precondition& precondition = {}) = 0;
+  // Settles conflicts in one change, all or none: [{"path": […], "value": …}, …] (automerge's
+  // Document::settle). Code::precondition_failed where nothing is in conflict, Code::not_found if
+  // there is no document.
+  virtual Result<WriteResult> settle(std::string_view key, std::string_view settlements,
+                                     const Precondition& precondition = {}) = 0;
   // By the collection's policy: a tombstone, or the mark `_deleted` (with `_deleted_at` in ms,
   // `_deleted_by` and, if given, `_deleted_reason`). Code::not_found if there is nothing to delete,
   // Code::permission_denied in an immutable collection. The tombstone, the removal and the Lamport

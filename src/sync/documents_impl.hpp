@@ -41,6 +41,9 @@ class DocumentsImpl final : public Documents {
   }
 
   Result<std::optional<DocumentView>> get(std::string_view key) override;
+  Result<std::optional<ConflictsView>> conflicts(std::string_view key) override;
+  Result<WriteResult> settle(std::string_view key, std::string_view settlements,
+                             const Precondition& precondition) override;
   Result<WriteResult> put(std::string_view key, std::string_view json,
                           const Precondition& precondition) override;
   Result<WriteResult> patch(std::string_view key, std::string_view merge_patch,
@@ -87,6 +90,7 @@ class DocumentsImpl final : public Documents {
   Result<std::optional<Outgoing>> with_document(
       std::string_view key, const std::function<Status(automerge::Document&, Outgoing&)>& use);
   automerge::Document empty_document() const;
+  Result<DocumentView> view_of(std::string_view key, automerge::Document& document);
 
   Result<WriteResult> edit(std::string_view key, const Precondition& precondition,
                            const Edit& change);

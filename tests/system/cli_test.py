@@ -46,6 +46,61 @@ class Cli(LabTest):
         self.good("delete", "t/x")
         self.assertEqual(self.peat("get", "t/x").returncode, 4)
 
+    def test_conflicts_are_shown_by_both_nodes_and_settled_from_one(self):
+        b = self.lab.daemon("b", [self.a.address])
+        b_api = f"http://{b.api.netloc}"
+        self.good("put", "t/x", '{"driver": "Ada", "a.b": 1, "items": [{"n": 1}], "pos": {"lat": 1}}')
+        wait_for(lambda: b.get("t", "x") and self.a.connected(), "both have it")
+        b.disconnect(self.a.id)
+        wait_for(lambda: not self.a.connected(), "apart")
+        self.good("update", "t/x", "--set", "driver=Grace", "--set", "pos.lat=2", "--set",
+                  "/a.b=2", "--set", 'items=[{"n": 2}]')
+        self.good("update", "t/x", "--set", "driver=Edsger", "--set", "pos.lat=3", "--set",
+                  "/a.b=3", "--set", 'items=[{"n": 3}]', api=b_api)
+        b.connect(self.a.id, self.a.bind)
+        wait_for(lambda: self.a.heads("t", "x") == b.heads("t", "x"), "agreed")
+
+        answers = [json.loads(self.good("get", "t/x", "--conflicts", api=api))
+                   for api in (None, b_api)]
+        self.assertEqual(answers[0], answers[1])
+        conflicts = {json.dumps(c["path"]): c for c in answers[0]["conflicts"]}
+        self.assertEqual(sorted(conflicts), ['["a.b"]', '["driver"]', '["items", 0, "n"]',
+                                             '["pos", "lat"]'])
+        driver = conflicts['["driver"]']
+        self.assertEqual(len(driver["others"]), 1)
+        self.assertEqual({answers[0]["document"]["driver"], driver["others"][0]["value"]},
+                         {"Grace", "Edsger"})
+        actors = {c["actor"]: c["time"] for c in (driver["winner"], *driver["others"])}
+        self.assertEqual(len(actors), 2, "two nodes wrote it")
+        history = {c["hash"]: c for c in json.loads(self.good("get", "t/x", "--history"))["changes"]}
+        for made in (driver["winner"], *driver["others"]):
+            self.assertEqual(history[made["change"]]["actor"], made["actor"])
+            self.assertEqual(history[made["change"]]["time"], made["time"])
+        table = self.good("--output", "table", "get", "t/x", "--conflicts")
+        for word in ("Grace", "Edsger", "items.0.n", "pos.lat", "/a.b", "lost"):
+            self.assertIn(word, table)
+
+        # All or none: one of them is no conflict.
+        done = self.peat("update", "t/x", "--resolve", "driver=Grace", "--resolve", "pos=1")
+        self.assertEqual(done.returncode, 4)
+        self.assertIn('["pos"]', done.stderr)
+        self.assertEqual(self.peat("update", "t/x", "--resolve", "driver=A", "--set", "b=1").returncode,
+                         4)
+        before = len(history)
+        self.good("update", "t/x", "--resolve", "driver=Grace", "--resolve", "items.0.n=2",
+                  "--resolve", "/a.b=3", "--resolve", "pos.lat=2.5")
+        wait_for(lambda: self.a.heads("t", "x") == b.heads("t", "x"), "agreed again")
+        for api in (None, b_api):
+            answer = json.loads(self.good("get", "t/x", "--conflicts", api=api))
+            self.assertEqual(answer["conflicts"], [])
+            self.assertEqual(answer["document"], {"driver": "Grace", "a.b": 3, "items": [{"n": 2}],
+                                                  "pos": {"lat": 2.5}})
+        changes = json.loads(self.good("get", "t/x", "--history"))["changes"]
+        self.assertEqual(len(changes), before + 1, "one change")
+        self.assertEqual(self.peat("update", "t/x", "--resolve", "driver=Ada").returncode, 4)
+        self.good("delete", "t/x")
+        self.assertEqual(self.peat("get", "t/x", "--conflicts").returncode, 4)
+
     def test_conditions_hold_or_the_exit_code_is_4(self):
         self.good("put", "t/x", "{}", "--if-absent")
         self.assertEqual(self.peat("put", "t/x", "{}", "--if-absent").returncode, 4)

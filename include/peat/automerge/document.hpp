@@ -74,11 +74,6 @@ struct CommitOptions {
   bool allow_empty = false;  // make a change even without operations
 };
 
-enum class JsonForm : std::uint8_t {
-  plain,  // as anybody's JSON
-  typed,  // nothing is lost: see Document::to_json
-};
-
 // What applying changes did.
 struct ApplyReport {
   std::size_t applied = 0;  // new changes that are now in the graph
@@ -135,7 +130,7 @@ class PEAT_API Document {
   // theirs with set_author.
   Status set_author(std::optional<Bytes> author);
   const std::optional<Bytes>& author() const;
-  // Who made the changes of `actor`, if they say so. Cost: the changes.
+  // Who made the changes of `actor`, if they say so. Cost: the changes, at the first question.
   std::optional<Bytes> author_of(const ActorId& actor) const;
 
   bool has_change(const ChangeHash& hash) const;
@@ -230,14 +225,14 @@ class PEAT_API Document {
   // An object (the root) in one change: breadth first, keys bytewise ascending. Strings become
   // scalar strings, integers that fit int64 ints, those that fit uint64 uints, others doubles.
   // Writes only what differs: a nested map merges field by field (what `json` does not name is
-  // deleted), lists and texts change by the fewest insertions and erasures (where more than 1,024
-  // would be needed, from the first to the last difference), and a field whose to_json form equals
-  // the given value is left alone, numbers by value (1 and 1.0 are equal). A text, counter or
-  // timestamp stays one: it is spliced, incremented or set. Returns nullopt when nothing differed.
-  // Limits: 64 levels, 4 Mi values. Errors: Code::malformed with the byte offset (not JSON, not
-  // UTF-8, a number beyond a double), Code::limit_exceeded, Code::invalid_argument (the root is no
-  // object); the document is unchanged then. Cost: about 13 us to make and 6 us to compare 1 KiB of
-  // 23 fields.
+  // deleted), lists change by the fewest insertions and erasures (where more than 1,024 would
+  // be needed, from the first to the last difference), texts by update_text, and a field whose
+  // to_json form equals the given value is left alone, numbers by value (1 and 1.0 are equal). A
+  // text, counter or timestamp stays one: it is spliced, incremented or set. Returns nullopt when
+  // nothing differed. Limits: 64 levels, 4 Mi values. Errors: Code::malformed with the byte offset
+  // (not JSON, not UTF-8, a number beyond a double), Code::limit_exceeded, Code::invalid_argument
+  // (the root is no object); the document is unchanged then. Cost: about 13 us to make and 6 us to
+  // compare 1 KiB of 23 fields.
   Result<std::optional<ChangeHash>> update_from_json(std::string_view json,
                                                      const CommitOptions& options,
                                                      JsonForm form = JsonForm::plain);
@@ -251,6 +246,16 @@ class PEAT_API Document {
   Result<std::optional<ChangeHash>> merge_patch(std::string_view patch,
                                                 const CommitOptions& options,
                                                 JsonForm form = JsonForm::plain);
+  // Settles conflicts in one change, all or none: [{"path": ["items", 0, "name"], "value": …}, …].
+  // A path is as View::conflicts gives it; of a list also an index in decimal digits. A value that
+  // is there already, the winner or one that lost, stays as it is and keeps its type: counters,
+  // timestamps, texts and bytes are recognised by what to_json shows. If it is the winner only the
+  // others go, so that edits that others make in a winning object are kept. Errors:
+  // Code::precondition_failed where nothing is in conflict (any more), as for merge_patch
+  // otherwise.
+  Result<std::optional<ChangeHash>> settle(std::string_view settlements,
+                                           const CommitOptions& options,
+                                           JsonForm form = JsonForm::plain);
 
   // --- what changed (patch.hpp) ---------------------------------------------------------------
 
@@ -305,6 +310,9 @@ class PEAT_API Transaction {
   Result<ObjectId> insert_object(ObjectId list, std::size_t index, ObjectType type);
   Status erase(ObjectId object, std::string_view key);
   Status erase(ObjectId object, std::size_t index);
+  // Ends a conflict in favour of its winner: the others go. Nothing if there is none.
+  Status keep_winner(ObjectId object, std::string_view key);
+  Status keep_winner(ObjectId object, std::size_t index);
   // Adds to a counter; Code::missing_counter if none of the visible values is one.
   Status increment(ObjectId object, std::string_view key, std::int64_t by);
   Status increment(ObjectId object, std::size_t index, std::int64_t by);

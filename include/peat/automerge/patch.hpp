@@ -21,8 +21,6 @@
 
 namespace peat::automerge {
 
-using Prop = std::variant<std::string, std::size_t>;  // a key, or an index
-
 struct PatchValue {
   std::variant<OwnedScalar, ObjectRef> data;
   OpId op;  // the operation that set it

@@ -64,6 +64,14 @@ inline constexpr ObjectId kRoot{};
 
 enum class ObjectType : std::uint8_t { map, list, text, table };
 
+using Prop = std::variant<std::string, std::size_t>;  // a key, or an index
+using Path = std::vector<Prop>;                       // from the root down
+
+enum class JsonForm : std::uint8_t {
+  plain,  // as anybody's JSON
+  typed,  // nothing is lost: see Document::to_json
+};
+
 struct Null {
   friend bool operator==(Null, Null) = default;
 };

@@ -43,6 +43,12 @@ struct AuthoredValue {
   std::int64_t time = 0;  // of the change, in seconds since the epoch
 };
 
+// A place where concurrent edits left more than one value.
+struct Conflict {
+  Path path;
+  std::vector<AuthoredValue> values;  // ascending by operation id; the winner is last
+};
+
 class PEAT_API View {
  public:
   // The winner; nullopt if absent or deleted.
@@ -51,10 +57,15 @@ class PEAT_API View {
   // All concurrent values, ascending by operation id; the winner is last.
   Result<std::vector<Value>> get_all(ObjectId object, std::string_view key) const;
   Result<std::vector<Value>> get_all(ObjectId object, std::size_t index) const;
-  // The same with their origin: who set them and when, for people to choose. A put settles it.
-  // Costs a look at every change besides.
+  // The same with their origin: who set them and when, for people to choose. A put settles it,
+  // Transaction::keep_winner too. Costs a look at every change besides.
   Result<std::vector<AuthoredValue>> conflicts(ObjectId object, std::string_view key) const;
   Result<std::vector<AuthoredValue>> conflicts(ObjectId object, std::size_t index) const;
+  // Every place where others lost to what shows, as a walk meets them: keys bytewise ascending,
+  // what stands above before what stands in it. What is in conflict inside a value that lost is not
+  // told, nor what is inside texts. Costs one walk over what is visible and one over the changes.
+  // Code::limit_exceeded if their paths come to more than 16 MiB.
+  Result<std::vector<Conflict>> conflicts() const;
   Result<std::vector<std::string_view>> keys(ObjectId object) const;  // bytewise ascending
   Result<std::vector<Value>> values(ObjectId object) const;           // winners, in order
   // Keys, elements, or text in the document's unit.
@@ -64,6 +75,10 @@ class PEAT_API View {
 
   // A copy of an object and all in it. Code::limit_exceeded beyond 512 levels.
   Result<Tree> hydrate(ObjectId object = kRoot) const;
+
+  // As Document::to_json: everything, or a value that this view gave, with all in it.
+  Result<std::string> to_json(JsonForm form = JsonForm::plain) const;
+  Result<std::string> to_json(const Value& value, JsonForm form = JsonForm::plain) const;
 
   // --- marks and blocks (texts) ---
   // By name, then by place; none of value null, none empty.

@@ -1,4 +1,5 @@
 /* peat/automerge.h as a C11 program meets it. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,12 +257,153 @@ static void structures_may_grow(void) {
   peat_am_free(doc);
 }
 
+struct seen {
+  char text[512];
+};
+
+static void note(struct seen* seen, const char* format, ...) {
+  const size_t used = strlen(seen->text);
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(seen->text + used, sizeof seen->text - used, format, arguments);
+  va_end(arguments);
+}
+
+static int note_mark(void* context, const peat_am_mark_range* mark) {
+  note(context, "%zu-%zu %.*s=%d;", mark->start, mark->end, (int)mark->name.size,
+       (const char*)mark->name.data, mark->value.as.boolean);
+  return 0;
+}
+
+static int note_span(void* context, peat_am_bytes content, peat_am_object block,
+                     const peat_am_mark_range* marks, size_t count) {
+  if (block.id != 0) {
+    note(context, "[block]");
+    return 0;
+  }
+  note(context, "%.*s", (int)content.size, (const char*)content.data);
+  for (size_t i = 0; i < count; ++i) note(context, "<%zu-%zu>", marks[i].start, marks[i].end);
+  return 0;
+}
+
+static int note_value(void* context, const peat_am_value* value, peat_am_bytes actor,
+                      const peat_am_hash* change, int64_t time) {
+  const peat_am_hash none = {{0}};
+  CHECK(memcmp(change, &none, sizeof none) != 0);
+  note(context, "%d by %.*s at %d;", (int)value->as.integer, (int)actor.size,
+       (const char*)actor.data, (int)time);
+  return 0;
+}
+
+static void cursors_and_marks_stay_with_their_text(void) {
+  peat_am_doc* doc = fresh("a");
+  const peat_am_value yes = peat_am_bool(1);
+  peat_am_object text;
+  peat_am_object block;
+  DO(peat_am_map_put_object(doc, PEAT_AM_ROOT, peat_am_str("t"), PEAT_AM_TEXT, &text, e));
+  DO(peat_am_text_splice(doc, text, 0, 0, peat_am_str("one two"), e));
+  peat_am_buffer as_text;
+  peat_am_buffer as_bytes;
+  DO(peat_am_cursor(doc, text, 4, PEAT_AM_MOVE_AFTER, PEAT_AM_CURSOR_TEXT, &as_text, e));
+  DO(peat_am_cursor(doc, text, 4, PEAT_AM_MOVE_AFTER, PEAT_AM_CURSOR_BYTES, &as_bytes, e));
+  CHECK(strchr((const char*)as_text.data, '@') != NULL);
+  DO(peat_am_mark(doc, text, 4, 7, peat_am_str("bold"), &yes, PEAT_AM_EXPAND_AFTER, e));
+  DO(peat_am_text_splice(doc, text, 0, 0, peat_am_str("\xf0\x9f\x90\x9d "), e));
+  size_t place = 0;
+  DO(peat_am_position(doc, text, (peat_am_bytes){as_text.data, as_text.size}, &place, e));
+  CHECK(place == 6);
+  DO(peat_am_set_text_unit(doc, PEAT_AM_UNIT_UTF16, e));
+  DO(peat_am_position(doc, text, (peat_am_bytes){as_bytes.data, as_bytes.size}, &place, e));
+  CHECK(place == 7);
+  DO(peat_am_set_text_unit(doc, PEAT_AM_UNIT_CODE_POINT, e));
+  DO(peat_am_split_block(doc, text, 2, &block, e));
+  CHECK(block.id != 0);
+  struct seen marks = {{0}};
+  struct seen spans = {{0}};
+  DO(peat_am_marks(doc, text, note_mark, &marks, e));
+  DO(peat_am_spans(doc, text, note_span, &spans, e));
+  CHECK(strcmp(marks.text, "7-10 bold=1;") == 0);
+  CHECK(strcmp(spans.text, "\xf0\x9f\x90\x9d [block]one two<7-10>") == 0);
+  DO(peat_am_join_block(doc, text, 2, e));
+  DO(peat_am_unmark(doc, text, 6, 9, peat_am_str("bold"), PEAT_AM_EXPAND_NONE, e));
+  marks.text[0] = '\0';
+  DO(peat_am_marks(doc, text, note_mark, &marks, e));
+  CHECK(strcmp(marks.text, "") == 0);
+
+  peat_am_error error = PEAT_AM_ERROR_INIT;
+  CHECK(peat_am_position(doc, text, peat_am_str("no cursor"), &place, &error) ==
+        PEAT_CODE_malformed);
+  CHECK(peat_am_cursor(doc, text, 0, 9, 0, &as_text, &error) == PEAT_CODE_invalid_argument);
+  CHECK(peat_am_mark(doc, text, 0, 1, peat_am_str("x"), &yes, 9, &error) ==
+        PEAT_CODE_invalid_argument);
+  CHECK(peat_am_set_text_unit(doc, 9, &error) == PEAT_CODE_invalid_argument);
+  peat_am_buffer_free(&as_text);
+  peat_am_buffer_free(&as_bytes);
+  peat_am_free(doc);
+}
+
+static void a_document_is_read_as_it_was(void) {
+  peat_am_doc* doc = fresh("a");
+  peat_am_hash first;
+  DO(peat_am_from_json(doc, peat_am_str("{\"n\":1,\"l\":[1,2]}"), PEAT_AM_JSON_UPDATE, 0, NULL,
+                       &first, e));
+  DO(peat_am_from_json(doc, peat_am_str("{\"n\":2,\"l\":[2]}"), PEAT_AM_JSON_UPDATE, 0, NULL, NULL,
+                       e));
+  DO(peat_am_read_at(doc, &first, 1, e));
+  CHECK(is_json(doc, PEAT_AM_JSON_PLAIN, "{\"l\":[1,2],\"n\":1}"));
+  peat_am_value value;
+  DO(peat_am_map_get(doc, PEAT_AM_ROOT, peat_am_str("n"), &value, e));
+  CHECK(value.type == PEAT_AM_INT && value.as.integer == 1);
+  const peat_am_value three = peat_am_int(3);
+  DO(peat_am_map_put(doc, PEAT_AM_ROOT, peat_am_str("n"), &three, e));
+  DO(peat_am_commit(doc, NULL, NULL, e));
+  CHECK(is_json(doc, PEAT_AM_JSON_PLAIN, "{\"l\":[1,2],\"n\":1}"));
+  DO(peat_am_read_at(doc, NULL, 0, e));
+  CHECK(is_json(doc, PEAT_AM_JSON_PLAIN, "{\"l\":[2],\"n\":3}"));
+  const peat_am_hash nobodys = {{7}};
+  peat_am_error error = PEAT_AM_ERROR_INIT;
+  CHECK(peat_am_read_at(doc, &nobodys, 1, &error) == PEAT_CODE_not_found);
+  CHECK(is_json(doc, PEAT_AM_JSON_PLAIN, "{\"l\":[2],\"n\":3}"));
+  peat_am_free(doc);
+}
+
+static void conflicts_are_told_and_settled(void) {
+  peat_am_doc* one = fresh("a");
+  peat_am_doc* two = fresh("b");
+  peat_am_commit_options at = PEAT_AM_COMMIT_OPTIONS_INIT;
+  at.time = 10;
+  DO(peat_am_from_json(one, peat_am_str("{\"n\":1}"), PEAT_AM_JSON_UPDATE, 0, &at, NULL, e));
+  at.time = 20;
+  DO(peat_am_from_json(two, peat_am_str("{\"n\":2}"), PEAT_AM_JSON_UPDATE, 0, &at, NULL, e));
+  DO(peat_am_merge(one, two, NULL, e));
+  struct seen seen = {{0}};
+  DO(peat_am_map_conflicts(one, PEAT_AM_ROOT, peat_am_str("n"), note_value, &seen, e));
+  CHECK(strcmp(seen.text, "1 by a at 10;2 by b at 20;") == 0);
+  DO(peat_am_from_json(one, peat_am_str("[{\"path\":[\"n\"],\"value\":1}]"), PEAT_AM_JSON_SETTLE, 0,
+                       NULL, NULL, e));
+  CHECK(is_json(one, PEAT_AM_JSON_PLAIN, "{\"n\":1}"));
+  DO(peat_am_merge(two, one, NULL, e));
+  seen.text[0] = '\0';
+  DO(peat_am_map_conflicts(two, PEAT_AM_ROOT, peat_am_str("n"), note_value, &seen, e));
+  CHECK(strcmp(seen.text, "1 by a at 0;") == 0);
+  DO(peat_am_map_keep_winner(two, PEAT_AM_ROOT, peat_am_str("n"), e));
+  peat_am_hash hash;
+  const peat_am_hash none = {{0}};
+  DO(peat_am_commit(two, NULL, &hash, e));
+  CHECK(memcmp(&hash, &none, sizeof hash) == 0); /* nothing was in conflict any more */
+  peat_am_free(one);
+  peat_am_free(two);
+}
+
 int main(void) {
   every_kind_of_edit_is_there();
   values_are_read_with_their_types();
   documents_travel_as_files_changes_and_messages();
   errors_are_values();
   structures_may_grow();
+  cursors_and_marks_stay_with_their_text();
+  a_document_is_read_as_it_was();
+  conflicts_are_told_and_settled();
   if (failures != 0) fprintf(stderr, "%d checks failed\n", failures);
   return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -326,5 +326,30 @@ TEST(Trees, RefusePatchesThatDoNotFit) {
   }
 }
 
+TEST(Trees, AreWholeAfterAnEditOfTextThatDoesNotFit) {
+  auto doc = replica(1);
+  change(doc, [](Transaction& tx) {
+    const auto text = tx.put_object(kRoot, "t", ObjectType::text).value();
+    ASSERT_TRUE(tx.splice_text(text, 0, 0, "abcd"));
+  });
+  const auto tree = doc.read().hydrate().value();
+  const auto yes = OwnedScalar(Scalar(true));
+  constexpr auto kFar = static_cast<std::size_t>(-1);
+  const std::vector<decltype(Patch::action)> strange{
+      patch::DeleteSeq{2, 3},
+      patch::DeleteSeq{2, kFar},
+      patch::SpliceText{5, "x", {}},
+      patch::Insert{5, {PatchValue{}}},
+      patch::MarkText{{{1, 5, "bold", yes}}},
+      patch::MarkText{{{1, 2, "bold", yes}, {5, 6, "bold", yes}}},
+  };
+  for (const auto& action : strange) {
+    auto changed = tree;
+    const Patch patch{kRoot, {{kRoot, std::string("t")}}, action};
+    EXPECT_CODE(apply(changed, patch, TextUnit::code_point), Code::invalid_argument);
+    EXPECT_EQ(changed, tree);
+  }
+}
+
 }  // namespace
 }  // namespace peat::automerge

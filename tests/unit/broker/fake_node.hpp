@@ -44,7 +44,7 @@ class FakeNode final : public node::NodeApi {
     const auto found = documents.find(key);
     if (found == documents.end()) return std::optional<sync::DocumentView>();
     if (found->second == "quarantined") return fail(Code::document_invalid, "unreadable");
-    return sync::DocumentView{found->second, heads_of(found->second), false};
+    return sync::DocumentView{found->second, heads_of(found->second), found->second == "deleted"};
   }
   Result<std::optional<automerge::Heads>> heads(std::string_view key) override {
     const auto found = documents.find(key);
@@ -71,6 +71,17 @@ class FakeNode final : public node::NodeApi {
   void patch(std::string_view key, std::string_view json, const sync::Precondition& condition,
              WriteDone done) override {
     put(key, json, condition, std::move(done));
+  }
+  Result<std::optional<sync::ConflictsView>> conflicts(std::string_view key) override {
+    PEAT_TRY(auto view, get(key));
+    if (!view) return std::optional<sync::ConflictsView>();
+    sync::ConflictsView out{std::move(*view), {}};
+    out.conflicts.push_back({R"(["pos",0])", {{}, {}, {}, 20}, {{"\"lost\"", {}, {}, 10}}});
+    return out;
+  }
+  void settle(std::string_view key, std::string_view settlements,
+              const sync::Precondition& condition, WriteDone done) override {
+    put(key, "settled " + std::string(settlements), condition, std::move(done));
   }
   void erase(std::string_view key, const sync::Precondition&, WriteDone done) override {
     documents.erase(documents.find(key));

@@ -49,6 +49,25 @@ class RouterTest : public testing::Test {
   Router router_;
 };
 
+TEST_F(RouterTest, ConflictsAreShownWithPathsAsArraysAndSettledByPatch) {
+  node_.documents["t:x"] = R"({"pos":[1]})";
+  const auto shown = send(request("GET", "/api/v1/documents/t/x?conflicts=1"));
+  EXPECT_EQ(shown.status, 200);
+  EXPECT_EQ(header(shown, "ETag"), etag_of(FakeNode::heads_of(node_.documents["t:x"])));
+  EXPECT_EQ(shown.body,
+            R"({"collection":"t","id":"x","document":{"pos":[1]},"conflicts":[{"path":["pos",0],)"
+            R"("winner":{"actor":"","time":20,"change":")" +
+                std::string(64, '0') + R"("},"others":[{"value":"lost","actor":"","time":10,)" +
+                R"("change":")" + std::string(64, '0') + R"("}]}]})");
+  EXPECT_EQ(send(request("GET", "/api/v1/documents/t/none?conflicts=1")).status, 404);
+  node_.documents["t:soft"] = "deleted";
+  EXPECT_EQ(send(request("GET", "/api/v1/documents/t/soft?conflicts=1")).status, 404);
+  EXPECT_EQ(send(request("GET", "/api/v1/documents/t/soft?conflicts=1&deleted=1")).status, 200);
+  const std::string settlements = R"([{"path":["pos",0],"value":1}])";
+  EXPECT_EQ(send(request("PATCH", "/api/v1/documents/t/x?conflicts=1", settlements)).status, 200);
+  EXPECT_EQ(node_.documents["t:x"], "settled " + settlements);
+}
+
 // D-57: in the reference whoever reaches the port may do everything.
 TEST_F(RouterTest, D57WithTokensEveryRequestNeedsOneForWhatItDoes) {
   SeededRandom random(1);

@@ -102,6 +102,33 @@ TEST_F(MeshTest, AWatchTellsWhatHappensAndWhoDidIt) {
   EXPECT_EQ(changes[1].origin, b.status()->endpoint_id);
 }
 
+TEST_F(MeshTest, EditsMadeApartAreShownWithTheirMakersAndSettled) {
+  auto a = open("a");
+  auto b = open("b");
+  ASSERT_TRUE(a.put("t", "x", R"({"n":1})"));
+  ASSERT_TRUE(b.put("t", "x", R"({"n":2})"));
+  Told told;
+  auto watch = a.watch({.after = 0}, std::ref(told));
+  const auto status = a.status();
+  ASSERT_TRUE(b.connect(status->endpoint_id, status->bind));
+  ASSERT_EQ(told.wait_for(2).size(), 2U) << "b's came";
+  const auto found = a.conflicts("t", "x");
+  ASSERT_TRUE(found) << found.error().message;
+  ASSERT_EQ(found->size(), 1U);
+  const auto& conflict = found->front();
+  EXPECT_EQ(conflict.path, R"(["n"])");
+  ASSERT_EQ(conflict.others.size(), 1U);
+  EXPECT_NE(conflict.others[0].actor, conflict.winner.actor);
+  EXPECT_GT(conflict.winner.time, 1'600'000'000);
+  const auto lost = conflict.others[0].json;
+  const auto settlement = R"([{"path":["n"],"value":)" + lost + "}]";
+  ASSERT_TRUE(a.settle("t", "x", settlement));
+  EXPECT_EQ((*a.get("t", "x"))->json, R"({"n":)" + lost + "}");
+  EXPECT_TRUE(a.conflicts("t", "x")->empty());
+  EXPECT_TRUE(a.conflicts("t", "none")->empty());
+  EXPECT_EQ(a.settle("t", "x", settlement).error().code, Code::precondition_failed);
+}
+
 TEST_F(MeshTest, ACancelledWatchIsSilent) {
   auto mesh = open("a");
   std::atomic<int> calls = 0;

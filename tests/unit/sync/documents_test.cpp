@@ -146,6 +146,46 @@ TEST_F(DocumentsTest, ConcurrentEditsOfDifferentFieldsBothSurvive) {
 }
 
 // A10: the field's peers send everything again every few seconds.
+TEST_F(DocumentsTest, ConflictsNameTheirMakersAndAreSettledForEverybody) {
+  a.put("depots:x", R"({"crew":1,"pos":{"lat":1}})");
+  send(a, b, "depots:x");
+  world.run_for(seconds(5));
+  a.put("depots:x", R"({"crew":2,"pos":{"lat":1}})");
+  world.run_for(seconds(5));
+  b.put("depots:x", R"({"crew":3,"pos":{"lat":1}})");
+  send(a, b, "depots:x");
+  send(b, a, "depots:x");
+  const auto here = a.documents->conflicts("depots:x").value().value();
+  const auto there = b.documents->conflicts("depots:x").value().value();
+  ASSERT_EQ(here.conflicts.size(), 1U);
+  const auto& crew = here.conflicts.front();
+  EXPECT_EQ(crew.path, R"(["crew"])");
+  ASSERT_EQ(crew.others.size(), 1U);
+  const bool a_wins = here.document.json == R"({"crew":2,"pos":{"lat":1}})";
+  EXPECT_EQ(crew.others[0].json, a_wins ? "3" : "2");
+  const auto& of_a = a_wins ? crew.winner : crew.others[0];
+  EXPECT_EQ(of_a.actor, a.documents->history("depots:x")->front().actor);
+  EXPECT_EQ((a_wins ? crew.others[0] : crew.winner).time, of_a.time + 5);
+  EXPECT_EQ(there.document.json, here.document.json);
+  EXPECT_EQ(there.conflicts[0].others[0].json, crew.others[0].json);
+
+  const auto settled = a.documents->settle("depots:x", R"([{"path":["crew"],"value":2}])");
+  ASSERT_TRUE(settled) << settled.error().message;
+  EXPECT_TRUE(settled->changed);
+  send(a, b, "depots:x");
+  for (auto* replica : {&a, &b}) {
+    EXPECT_EQ(replica->json("depots:x"), R"({"crew":2,"pos":{"lat":1}})");
+    EXPECT_TRUE(replica->documents->conflicts("depots:x").value().value().conflicts.empty());
+  }
+  EXPECT_EQ(a.documents->settle("depots:x", R"([{"path":["crew"],"value":2}])").error().code,
+            Code::precondition_failed);
+  EXPECT_EQ(a.documents->settle("depots:y", R"([{"path":["crew"],"value":2}])").error().code,
+            Code::not_found);
+  EXPECT_FALSE(a.documents->conflicts("depots:y").value());
+  a.erase("depots:x");
+  EXPECT_FALSE(a.documents->conflicts("depots:x").value()) << "nothing of what is deleted";
+}
+
 TEST_F(DocumentsTest, EqualContentWritesNothingAndTellsNobody) {
   a.put("depots:x", R"({"n":1})");
   send(a, b, "depots:x");
