@@ -1,5 +1,5 @@
-// What a daemon owes its operating system: no core dumps (they would hold the keys), a small
-// heap, and word to the service manager.
+// What our programs owe their operating system: no core dumps (they would hold the keys); a daemon
+// also a small heap, and word to the service manager.
 #pragma once
 
 #include <string_view>

@@ -83,6 +83,18 @@ void add_mesh_commands(CLI::App& app, int& exit_code, const SessionSource& sessi
   show->add_option("--data-dir", a->show_data_dir, kDataDirHelp);
 }
 
+void add_store_commands(CLI::App& app, int& exit_code, const SessionSource& session) {
+  auto* store = app.add_subcommand("store", "The node's document store on its disk.");
+  store->require_subcommand(1);
+  store->fallthrough();
+  store->footer("\nExamples:\n  peat store show\n  peat store reseal\n");
+  add_command(*store, exit_code, "show", "Show whether the store is encrypted, and its size.",
+              "  peat store show\n", [=] { return run_store(session()); });
+  add_command(*store, exit_code, "reseal",
+              "Seal every row of an encrypted store anew with a fresh key, while it is in use.",
+              "  peat store reseal\n", [=] { return run_store_reseal(session()); });
+}
+
 void add_cert_commands(CLI::App& app, int& exit_code, const SessionSource& session,
                        const Shared& a) {
   auto* cert = app.add_subcommand("cert", "Certificates: who belongs to the mesh.");
@@ -178,6 +190,7 @@ void add_security_commands(CLI::App& app, int& exit_code, std::function<Session(
   const auto arguments = std::make_shared<Arguments>();
   add_mesh_commands(app, exit_code, session, arguments);
   add_cert_commands(app, exit_code, session, arguments);
+  add_store_commands(app, exit_code, session);
   add_id_commands(app, exit_code, arguments);
   add_token_commands(app, exit_code, arguments);
 }

@@ -51,6 +51,8 @@ int run_secret_new();
 int run_status(const Session& session);
 int run_peers(const Session& session);
 int run_access(const Session& session);
+int run_store(const Session& session);
+int run_store_reseal(const Session& session);
 struct ConnectOptions {
   std::string peer;
   std::uint32_t wait_seconds = 10;

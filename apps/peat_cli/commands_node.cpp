@@ -178,6 +178,42 @@ int run_access(const Session& session) {
   return 0;
 }
 
+int run_store(const Session& session) {
+  auto client = session.client();
+  if (!client) return report(client.error());
+  const auto store = get_object(*client, "/api/v1/store");
+  if (!store) return report(store.error());
+  if (session.mode == OutputMode::json) {
+    print_line(boost::json::serialize(*store));
+    return 0;
+  }
+  if (store->at("encrypted") == true) {
+    print_line(fmt::format("encrypted with data key {}", number_of(*store, "data_key")));
+  } else {
+    print_line("not encrypted (--store-key-file, --store-passphrase-file)");
+  }
+  if (store->at("resealing") == true || number_of(*store, "resealed_rows") > 0) {
+    print_line(fmt::format("sealed anew since the start: {} rows, {} damaged ones passed over{}",
+                           number_of(*store, "resealed_rows"), number_of(*store, "reseal_failures"),
+                           store->at("resealing") == true ? "; going on" : ""));
+  }
+  print_line(format_bytes(number_of(*store, "file_bytes")) + " in its file");
+  return 0;
+}
+
+int run_store_reseal(const Session& session) {
+  auto client = session.client();
+  if (!client) return report(client.error());
+  const auto begun = checked(client->send({"POST", "/api/v1/store/reseal", {}, {}, {}}));
+  if (!begun) return report(begun.error());
+  if (session.mode == OutputMode::json) {
+    print_line(begun->body);
+  } else {
+    print_line("the rows are sealed anew; `peat store show` tells how far it is");
+  }
+  return 0;
+}
+
 int run_connect(const Session& session, const ConnectOptions& options) {
   const auto peer = node::PeerSetting::parse(options.peer);
   if (!peer) return report(peer.error());

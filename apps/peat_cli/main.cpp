@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "daemon/process.hpp"
 #include "node/version.hpp"
 #include "peat_cli/cli.hpp"
 #include "peat_cli/commands.hpp"
@@ -194,6 +195,7 @@ void add_bulk_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
 int main(int argc, char** argv) {
   // A reader that leaves (peat list | head) ends the program without a word, even where the
   // parent ignores the signal; an interrupt has its own exit code.
+  peat::daemon::harden_process();  // passphrases and keys pass through it
   std::signal(SIGPIPE, SIG_DFL);
   std::signal(SIGINT, [](int) { std::_Exit(130); });
 

@@ -102,13 +102,18 @@ void read_documents(const store::DocumentStore& store) {
   }
 }
 
-void run(const std::filesystem::path& dir, int batch_size) {
+void run(const std::filesystem::path& dir, int batch_size, bool sealed) {
   test::LoopExecutor executor;
   SystemRandom random;
-  auto opened = store::DocumentStore::open(dir, executor, random);
+  store::StoreKeys keys;
+  if (sealed) {
+    keys.key.emplace(
+        store::StoreKey{store::StoreKey::Kind::key, crypto::SecretBytes(Bytes(32, 7)), {}});
+  }
+  auto opened = store::DocumentStore::open(dir, executor, random, {}, keys);
   if (!opened) stop(opened.error());
   auto& store = **opened;
-  std::printf("-- batches of %d\n", batch_size);
+  std::printf("-- batches of %d%s\n", batch_size, sealed ? ", encrypted" : "");
   {
     const Measured measured("idle");
   }
@@ -147,7 +152,11 @@ int main(int argc, char** argv) {
   const auto root = argc > 1 ? std::filesystem::path(argv[1])
                              : std::filesystem::temp_directory_path() /
                                    ("peat-bench-store-" + std::to_string(::getpid()));
-  for (const int batch_size : {1, 64}) run(root / std::to_string(batch_size), batch_size);
+  for (const int batch_size : {1, 64}) {
+    for (const bool sealed : {false, true}) {
+      run(root / (std::to_string(batch_size) + (sealed ? "-sealed" : "")), batch_size, sealed);
+    }
+  }
   if (argc <= 1) std::filesystem::remove_all(root);
   return 0;
 }

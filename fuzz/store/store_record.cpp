@@ -60,7 +60,7 @@ bool decode(std::uint8_t kind, ByteView content) {
 }
 
 void envelope(ByteView content) {
-  auto record = seal_record(Table::documents, "roads:a", content);
+  auto record = make_record(Table::documents, "roads:a", content);
   const auto opened = open_record(Table::documents, "roads:a", record);
   require(opened && std::ranges::equal(*opened, content));
   const std::size_t place = content.empty() ? 0 : content[0] % record.size();

@@ -74,6 +74,8 @@ constexpr std::array<Segments, 3> kNodePath{"api", "v1", "node"};
 constexpr std::array<Segments, 3> kStatusPath{"api", "v1", "status"};
 constexpr std::array<Segments, 3> kPeersPath{"api", "v1", "peers"};
 constexpr std::array<Segments, 4> kPeerPath{"api", "v1", "peers", "{i}"};
+constexpr std::array<Segments, 3> kStorePath{"api", "v1", "store"};
+constexpr std::array<Segments, 4> kResealPath{"api", "v1", "store", "reseal"};
 constexpr std::array<Segments, 3> kAccessPath{"api", "v1", "access"};
 constexpr std::array<Segments, 3> kMembersPath{"api", "v1", "members"};
 constexpr std::array<Segments, 3> kEventsPath{"api", "v1", "events"};
@@ -91,6 +93,8 @@ constexpr std::array kPeers{Method{"GET", Media::none, get_peers},
                             Method{"POST", Media::json, post_peer}};
 constexpr std::array kPeer{Method{"GET", Media::none, get_peer},
                            Method{"DELETE", Media::none, delete_peer}};
+constexpr std::array kStore{Method{"GET", Media::none, get_store}};
+constexpr std::array kReseal{Method{"POST", Media::none, post_reseal}};
 constexpr std::array kAccess{Method{"GET", Media::none, get_access}};
 constexpr std::array kMembers{Method{"GET", Media::none, get_members}};
 constexpr std::array kEvents{Method{"GET", Media::none, get_events}};
@@ -151,6 +155,8 @@ const Router::Route* Router::find_route(const Target& target) const {
       Route{kPeerPath, kPeer, Scope::read, Scope::admin},
       Route{kMembersPath, kMembers},
       Route{kAccessPath, kAccess},
+      Route{kStorePath, kStore},
+      Route{kResealPath, kReseal, Scope::admin, Scope::admin},
       Route{kEventsPath, kEvents},
       Route{kCollectionsPath, kCollections},
       Route{kCollectionPath, kCollection},

@@ -27,6 +27,8 @@ void get_ready(Call call);
 void get_node(Call call);
 void get_status(Call call);
 void get_access(Call call);
+void get_store(Call call);
+void post_reseal(Call call);
 void get_peers(Call call);
 void get_peer(Call call);
 void post_peer(Call call);

@@ -177,6 +177,33 @@ void get_status(Call call) {
   call.respond(std::move(response));
 }
 
+void get_store(Call call) {
+  const auto stats = call.node.store();
+  Response response;
+  JsonObject object(response.body);
+  object.boolean("encrypted", stats.data_key != 0);
+  object.number("data_key", stats.data_key);
+  object.boolean("resealing", stats.resealing);
+  object.number("resealed_rows", stats.resealed_rows);
+  object.number("reseal_failures", stats.reseal_failures);
+  object.number("file_bytes", stats.file_bytes);
+  object.close();
+  call.respond(std::move(response));
+}
+
+void post_reseal(Call call) {
+  auto& node = call.node;
+  node.reseal([respond = call.respond](const Status& status) {
+    if (!status) return respond(problem(status.error()));
+    Response response;
+    response.status = 202;
+    JsonObject object(response.body);
+    object.boolean("resealing", true);
+    object.close();
+    respond(std::move(response));
+  });
+}
+
 void get_access(Call call) {
   const auto access = call.node.access();
   Response response;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -39,11 +40,23 @@ std::unexpected<Error> bad(std::string_view what, const std::string& path, std::
   return fail(Code::bad_key_file, std::string(what) + " " + path + " " + std::string(why));
 }
 
+std::string directory_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+bool is_credential(const std::string& path, const struct stat& info) {
+  const char* const directory = std::getenv("CREDENTIALS_DIRECTORY");
+  return directory != nullptr && directory_of(path) == directory && info.st_uid == 0 &&
+         (info.st_mode & (S_IWGRP | S_IXGRP | S_IRWXO)) == 0;
+}
+
 Result<std::size_t> check(int fd, const std::string& path, const SecretFileRules& rules) {
   struct stat info{};
   if (::fstat(fd, &info) != 0) return system_error("inspect", path, errno);
   if (!S_ISREG(info.st_mode)) return bad(rules.what, path, "is not a regular file");
-  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0 && !is_credential(path, info)) {
     return bad(rules.what, path, "is open to group or others; run: chmod 600 " + path);
   }
   // Root may give a secret to a service, a service's user may not give one to root.
@@ -86,12 +99,6 @@ Status write_and_flush(int fd, ByteView data, const std::string& path) {
   return {};
 }
 
-std::string directory_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 Status flush_directory(const std::string& path) {
   const auto directory = directory_of(path);
   const File handle(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -125,7 +132,8 @@ Status publish_over(const std::string& temporary, const std::string& path) {
 
 Result<SecretBytes> read_secret_file(const std::string& path, const SecretFileRules& rules) {
   // O_NONBLOCK: a FIFO under this name must not hold up the start.
-  const File file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  const int follow = rules.follow_link ? 0 : O_NOFOLLOW;
+  const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | follow));
   if (!file) {
     if (errno == ENOENT) {
       return fail(Code::not_found, "there is no " + std::string(rules.what) + " " + path);

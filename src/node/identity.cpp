@@ -4,47 +4,25 @@
 #include <sys/stat.h>
 #include <system_error>
 
-#include <array>
-#include <fcntl.h>
-#include <unistd.h>
+#include <cerrno>
 
 #include "crypto/key_file.hpp"
+#include "crypto/secret_file.hpp"
 #include "node/mesh_files.hpp"
 
 namespace peat::node {
 
 namespace {
 
-constexpr std::size_t kMaxSecretFileBytes = 4096;
-
 std::string last_error() { return std::generic_category().message(errno); }
 
-Result<crypto::SecretBytes> read_secret_file(const std::filesystem::path& file) {
-  const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    return fail(Code::bad_key_file, fmt::format("secret file {}: {}", file.string(), last_error()));
+Result<crypto::SecretBytes> read_secret(const std::filesystem::path& file) {
+  auto content =
+      crypto::read_secret_file(file.string(), {.what = "secret file", .follow_link = true});
+  if (!content && content.error().code != Code::bad_key_file) {
+    return fail(Code::bad_key_file, std::move(content).error().message);
   }
-  struct stat status{};
-  crypto::SecretBytes content(kMaxSecretFileBytes + 1);
-  ssize_t size = -1;
-  if (fstat(fd, &status) == 0) size = read(fd, content.mutable_view().data(), content.size());
-  const auto reason = last_error();
-  close(fd);
-  if (size < 0) {
-    return fail(Code::bad_key_file, fmt::format("secret file {}: {}", file.string(), reason));
-  }
-  if (S_ISREG(status.st_mode) && (status.st_mode & 077) != 0) {
-    return fail(Code::bad_key_file,
-                fmt::format("secret file {}: others may read or write it (mode {:o}); "
-                            "chmod 600 {}",
-                            file.string(), status.st_mode & 0777, file.string()));
-  }
-  if (static_cast<std::size_t>(size) > kMaxSecretFileBytes) {
-    return fail(Code::bad_key_file, fmt::format("secret file {}: over {} bytes; that is "
-                                                "no secret",
-                                                file.string(), kMaxSecretFileBytes));
-  }
-  return crypto::SecretBytes(content.view().first(static_cast<std::size_t>(size)));
+  return content;
 }
 
 }  // namespace
@@ -68,7 +46,7 @@ Result<std::optional<crypto::SecretBytes>> load_formation_secret(const Settings&
   }
   crypto::SecretBytes from_file;
   if (!settings.formation_secret_file.empty()) {
-    PEAT_TRY(from_file, read_secret_file(settings.formation_secret_file));
+    PEAT_TRY(from_file, read_secret(settings.formation_secret_file));
     text = as_text(from_file.view());
   }
   PEAT_TRY(auto credentials, MeshFiles{settings.data_dir}.load_credentials());
@@ -96,7 +74,7 @@ Result<std::optional<crypto::SecretBytes>> load_formation_secret(const Settings&
 
 Result<std::optional<crypto::SecretBytes>> load_other_secret(const Settings& settings) {
   if (settings.formation_other_secret_file.empty()) return std::optional<crypto::SecretBytes>();
-  PEAT_TRY(const auto text, read_secret_file(settings.formation_other_secret_file));
+  PEAT_TRY(const auto text, read_secret(settings.formation_other_secret_file));
   const auto weak =
       settings.allow_weak_secret ? security::WeakSecrets::allow : security::WeakSecrets::refuse;
   PEAT_TRY(auto secret, security::parse_formation_secret(as_text(text.view()), weak));

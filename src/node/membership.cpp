@@ -471,9 +471,12 @@ Status Membership::take_chain(const std::vector<Certificate>& chain, const Endpo
     (void)alone.add_certificate(*at, wall());
   }
   PEAT_TRY_VOID(alone.authorize(id, 0, wall()));
+  const auto* before = trust_.certificate_of(id);
+  const auto known = before == nullptr ? std::nullopt : std::optional(*before);
   for (auto at = chain.rbegin(); at != chain.rend(); ++at) add_certificate(*at, "introduction");
   PEAT_TRY(const auto* certificate, trust_.authorize(id, 0, wall()));
-  publish(*certificate);
+  // What is known is known to the others, too: its document is not written again.
+  if (!known || *known != *certificate) publish(*certificate);
   return {};
 }
 

@@ -6,12 +6,14 @@
 #include <malloc.h>
 #include <set>
 
+#include "base/network.hpp"
 #include "net/quic_endpoint.hpp"
 #include "node/identity.hpp"
 #include "node/log_limiter.hpp"
 #include "node/membership.hpp"
 #include "node/metrics.hpp"
 #include "node/peer_book.hpp"
+#include "node/store_keys.hpp"
 #include "store/document_store.hpp"
 #include "sync/channel.hpp"
 #include "sync/connector.hpp"
@@ -76,6 +78,8 @@ class NodeImpl final : public Node {
   std::vector<PeerInfo> peers() const override;
   void add_peer(const PeerSetting& peer, Done done) override;
   void remove_peer(const EndpointId& peer, Done done) override;
+  store::StoreStats store() const override { return store_->stats(); }
+  void reseal(Done done) override;
   AccessInfo access() const override;
   std::vector<security::Member> members() const override {
     return membership_ ? membership_->members() : std::vector<security::Member>();
@@ -180,7 +184,12 @@ Status NodeImpl::open_access() {
 }
 
 Status NodeImpl::open_store() {
-  PEAT_TRY(store_, store::DocumentStore::open(settings_.data_dir, executor_, random_, limits_));
+  PEAT_TRY(const auto keys, load_store_keys(settings_));
+  auto opened = store::DocumentStore::open(settings_.data_dir, executor_, random_, limits_, keys);
+  if (!opened) {
+    return std::unexpected(explain_store_error(settings_, std::move(opened).error()));
+  }
+  store_ = std::move(*opened);
   sync::Documents::Options options;
   options.node_id = settings_.node_id;
   options.limits = limits_;
@@ -555,6 +564,12 @@ void NodeImpl::remove_peer(const EndpointId& peer, Done done) {
   save_peers(std::move(done));
 }
 
+void NodeImpl::reseal(Done done) {
+  if (auto begun = store_->reseal(random_); !begun) return done(std::move(begun));
+  say(LogLevel::info, fmt::format("the store is sealed anew key={}", store_->stats().data_key + 1));
+  store_->on_durable(std::move(done));
+}
+
 void NodeImpl::save_peers(Done done) {
   store::WriteBatch batch;
   batch.put_meta(std::string(kPeersMeta), book_.encode());
@@ -689,8 +704,7 @@ void NodeImpl::on_refused(const sync::RefusedPeer& refused) {
   if (refused.answered) ++handshakes_failed_;
   if (membership_) membership_->on_refused(refused);
   // Anybody can have many ids: strangers of one host are one subject.
-  const auto subject = refused.configured ? refused.id.to_string()
-                                          : refused.address.substr(0, refused.address.rfind(':'));
+  const auto subject = refused.configured ? refused.id.to_string() : network_of(refused.address);
   say_rarely(refused.answered ? LogLevel::warn : LogLevel::info, subject,
              fmt::format("{} peer={} endpoint_id={} address={} reason=\"{}\"",
                          !refused.answered ? "peer unreachable"

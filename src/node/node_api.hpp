@@ -143,6 +143,13 @@ class NodeApi {
   // --- members of the mesh, by certificate; empty without certificates -------------------------
   virtual std::vector<security::Member> members() const { return {}; }
 
+  // --- the store
+  // ----------------------------------------------------------------------------------
+  virtual store::StoreStats store() const { return {}; }
+  // Begins to seal every row of an encrypted store anew; `done` when that is durable, store() tells
+  // how it goes on. Errors: unsupported, unavailable (DocumentStore::reseal).
+  virtual void reseal(Done done) { done({}); }
+
   // --- who may do what --------------------------------------------------------------------------
   virtual AccessInfo access() const { return {}; }
 

@@ -1,5 +1,6 @@
 #include "node/request_server.hpp"
 
+#include "base/network.hpp"
 #include "base/reader.hpp"
 
 namespace peat::node {
@@ -24,9 +25,6 @@ class DeafHandler final : public transport::ConnectionHandler {
   void on_closed(Connection&, const CloseInfo&) override {}
 };
 DeafHandler deaf_handler;
-
-// "ip:port" without the port.
-std::string_view host_of(std::string_view address) { return address.substr(0, address.rfind(':')); }
 
 }  // namespace
 
@@ -137,7 +135,7 @@ RequestServer::~RequestServer() {
 void RequestServer::accept(std::shared_ptr<Connection> connection) {
   const auto id = connection->stable_id();
   const bool busy = sessions_.size() >= limits_.enrollment_in_flight ||
-                    !limiter_.admit(host_of(connection->remote_address()), executor_.now().mono);
+                    !limiter_.admit(network_of(connection->remote_address()), executor_.now().mono);
   const auto session = std::make_shared<Session>(*this, connection);
   sessions_.emplace(id, session);
   if (busy) {

@@ -5,7 +5,7 @@
 // answer, FIN. A connection has 10 s to bring its request; then the answer is sent and the
 // connection is kept until the client closes it, 5 s at most, because an answer that is cut off by
 // its own close is lost (D-34). At most enrollment_in_flight connections at once, and
-// enrollment_per_minute from one address (D-33); whoever is beyond, or is not admitted, is
+// enrollment_per_minute from one network (D-33); whoever is beyond, or is not admitted, is
 // closed at once. What a request means is not decided here.
 //
 // Threading: the loop. Limits (base/limits.def): enrollment_*.

@@ -265,6 +265,11 @@ Result<Bytes> GroupKeys::open_v2(ByteView message, std::uint32_t id_length, Inst
   PEAT_TRY(auto text,
            crypto::open({Cipher::chacha20_poly1305, held->generation.key.view(), nonce, head},
                         reader.rest()));
+  if (window == held->seen.end() && held->seen.size() >= kMaxSenders) {
+    return fail(Code::limit_exceeded, "generation " + std::to_string(generation) + " of " +
+                                          group_id_ + " has " + std::to_string(kMaxSenders) +
+                                          " senders already; rotate its key");
+  }
   held->seen[sender].mark(counter);
   return text;
 }

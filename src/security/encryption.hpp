@@ -89,6 +89,8 @@ class GroupKeys {
   static constexpr std::size_t kKept = 5;
   static constexpr Duration kKeptFor = std::chrono::hours(24);
   static constexpr std::uint64_t kMaxMessages = std::uint64_t{1} << 32;
+  // Senders of one generation that are told apart: a member could make up as many as it likes.
+  static constexpr std::size_t kMaxSenders = 4096;
 
   explicit GroupKeys(std::string group_id) : group_id_(std::move(group_id)) {}
 
@@ -111,7 +113,8 @@ class GroupKeys {
 
   Result<Bytes> seal(ByteView text);                     // version 2
   Result<Bytes> seal_v1(ByteView text, Random& random);  // for existing peers
-  Result<Bytes> open(ByteView message, Instant now);     // either version
+  // Either version. Code::limit_exceeded: a sender beyond kMaxSenders.
+  Result<Bytes> open(ByteView message, Instant now);
 
  private:
   struct Held {

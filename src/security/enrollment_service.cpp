@@ -132,13 +132,19 @@ EnrollmentVerdict EnrollmentService::process(ByteView bytes, const EndpointId& e
   }
   forget_expired(now);
   if (seen_.contains(request->signature)) return refuse(kSeen, kSeen);
-  if (!remember(*request, now)) return refuse(kBusy, "enrollment_seen is reached");
+  if (seen_.size() >= options_.limits.enrollment_seen) {
+    return refuse(kBusy, "enrollment_seen is reached");
+  }
   if (trust_.revocation_of(request->subject) != nullptr) {
     auto verdict = refuse(kRevoked, kRevoked);
     verdict.response.status = EnrollmentStatus::revoked;
     return verdict;
   }
-  return is_renewal(*request) ? renew(*request, endpoint, now) : enroll(*request, endpoint, now);
+  auto verdict =
+      is_renewal(*request) ? renew(*request, endpoint, now) : enroll(*request, endpoint, now);
+  // What was refused is refused again: only what strangers cannot make is remembered.
+  if (verdict.response.status == EnrollmentStatus::approved) remember(*request, now);
+  return verdict;
 }
 
 EnrollmentVerdict EnrollmentService::enroll(const EnrollmentRequest& request,
@@ -230,11 +236,9 @@ EnrollmentVerdict EnrollmentService::approve(const CertificateRequest& wanted,
   return verdict;
 }
 
-bool EnrollmentService::remember(const EnrollmentRequest& request, WallTime now) {
-  if (seen_.size() >= options_.limits.enrollment_seen) return false;
+void EnrollmentService::remember(const EnrollmentRequest& request, WallTime now) {
   seen_.insert(request.signature);
   seen_order_.emplace_back(now.ms + 2 * skew_ms(), request.signature);
-  return true;
 }
 
 void EnrollmentService::forget_expired(WallTime now) {

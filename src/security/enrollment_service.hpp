@@ -96,7 +96,7 @@ class EnrollmentService {
                           WallTime now);
   EnrollmentVerdict approve(const CertificateRequest& wanted, const EndpointId& endpoint,
                             WallTime now, std::string audit);
-  bool remember(const EnrollmentRequest& request, WallTime now);
+  void remember(const EnrollmentRequest& request, WallTime now);
   void forget_expired(WallTime now);
 
   const crypto::SecretKey& authority_;

@@ -63,7 +63,7 @@ Status Applier::run(op::Compact& op) {
   row->chunks = 0;
   put_body(row->number, 0, op.stored);
   auto stored = stored_key(op.key);
-  auto record = seal_record(Table::documents, stored, encode(*row));
+  auto record = make_record(Table::documents, stored, encode(*row));
   rows.put(Table::documents, std::move(stored), std::move(record));
   return {};
 }
@@ -91,7 +91,7 @@ Status Applier::run(op::Bury& op) {
   row.full_key = full_key(op.key);
   PEAT_TRY(const auto content, encode(row));
   auto stored = stored_key(op.key);
-  auto record = seal_record(Table::tombstones, stored, content);
+  auto record = make_record(Table::tombstones, stored, content);
   rows.put(Table::tombstones, std::move(stored), std::move(record));
   put_feed_row(last_seq, FeedKind::tombstone, op.key, op.origin);
   if (op.keep_document) {
@@ -114,7 +114,7 @@ Status Applier::run(op::RemoveTombstone& op) {
 Status Applier::run(op::PutSyncState& op) {
   PEAT_TRY_VOID(check_key(op.key));
   auto key = sync_state_key(op.peer, op.key);
-  auto record = seal_record(Table::sync_states, key, op.state);
+  auto record = make_record(Table::sync_states, key, op.state);
   rows.put(Table::sync_states, std::move(key), std::move(record));
   return {};
 }
@@ -137,7 +137,7 @@ Status Applier::run(op::EraseSyncStates& op) {
 
 Status Applier::run(op::PutMeta& op) {
   PEAT_TRY_VOID(check_name(op.name));
-  auto record = seal_record(Table::settings, op.name, op.value);
+  auto record = make_record(Table::settings, op.name, op.value);
   rows.put(Table::settings, std::move(op.name), std::move(record));
   return {};
 }
@@ -181,14 +181,14 @@ void Applier::put_document(const std::string& key, DocumentRow row) {
   row.seq = ++last_seq;
   put_feed_row(row.seq, FeedKind::document, key, row.origin);
   auto stored = stored_key(key);
-  auto record = seal_record(Table::documents, stored, encode(row));
+  auto record = make_record(Table::documents, stored, encode(row));
   rows.put(Table::documents, std::move(stored), std::move(record));
   announce(ChangeEvent::Action::put, key, row.origin);
 }
 
 void Applier::put_body(std::uint64_t document, std::uint32_t chunk, ByteView body) {
   auto key = body_key(document, chunk);
-  auto record = seal_record(Table::bodies, key, body);
+  auto record = make_record(Table::bodies, key, body);
   rows.put(Table::bodies, std::move(key), std::move(record));
 }
 
@@ -219,7 +219,7 @@ Status Applier::erase_tombstone(const std::string& key) {
 
 void Applier::put_feed_row(Seq seq, FeedKind kind, const std::string& key, const Origin& origin) {
   auto stored = feed_key(seq);
-  auto record = seal_record(Table::feed, stored, encode(FeedRow{seq, kind, key, origin}));
+  auto record = make_record(Table::feed, stored, encode(FeedRow{seq, kind, key, origin}));
   rows.put(Table::feed, std::move(stored), std::move(record));
 }
 

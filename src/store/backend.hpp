@@ -16,6 +16,8 @@
 
 namespace peat::store {
 
+class SealedBackend;
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -42,6 +44,11 @@ class Backend {
   virtual Result<std::optional<std::uint64_t>> take_stop_mark() = 0;
   // Gives everything back; leaves a stop mark.
   virtual Status close(std::uint64_t run) = 0;
+
+  // Feature bits of the store's format that are in use (record.hpp).
+  virtual std::uint64_t features() const { return 0; }
+  // What seals the rows; nullptr: nothing does.
+  virtual SealedBackend* sealed() { return nullptr; }
 
   virtual std::uint64_t map_bytes() const = 0;
   virtual std::uint64_t file_bytes() const = 0;

@@ -25,6 +25,10 @@
 // document; key iteration does not read documents. Memory: what is not committed yet, plus a few
 // pages of the database; clean pages of its map are given back after large commits.
 //
+// Encryption at rest (sealed_backend.hpp): with `keys` rows are sealed; a store that was plain is
+// sealed while it runs. Opening an encrypted store without its key is missing_setting, with another
+// one decryption_failed; both leave the files as they are.
+//
 // Limits (base/limits.def): keys up to wire_key_bytes; keys over 479 bytes are stored under their
 // first 479 bytes plus SHA-256, with the full key in the record (LMDB ends at 511). A write while
 // store_pending_bytes await their commit is refused with Code::unavailable: wait for on_durable.
@@ -53,6 +57,7 @@
 #include "peat/bytes.hpp"
 #include "peat/error.hpp"
 #include "peat/ids.hpp"
+#include "store/sealing.hpp"
 #include "wire/tombstone.hpp"
 
 namespace peat::store {
@@ -170,6 +175,10 @@ struct StoreStats {
   std::uint64_t map_bytes = 0;      // address space of the database; 0 in memory
   std::uint64_t file_bytes = 0;     // used by the database; 0 in memory
   Duration last_commit{};           // from handing over to the loop hearing of it
+  std::uint32_t data_key = 0;       // rows are sealed with now; 0: the store is not encrypted
+  bool resealing = false;           // rows are sealed anew
+  std::uint64_t resealed_rows = 0;
+  std::uint64_t reseal_failures = 0;  // damaged rows that were passed over
 };
 
 class DocumentStore {
@@ -178,11 +187,18 @@ class DocumentStore {
   // `dir` (created 0600 in a 0700 directory). The in-memory twin: memory_disk.hpp.
   static Result<std::unique_ptr<DocumentStore>> open(const std::filesystem::path& dir,
                                                      Executor& executor, Random& random,
-                                                     const Limits& limits = {});
+                                                     const Limits& limits = {},
+                                                     const StoreKeys& keys = {});
   static Result<std::unique_ptr<DocumentStore>> open(std::shared_ptr<MemoryDisk> disk,
                                                      Executor& executor, Random& random,
-                                                     const Limits& limits = {});
+                                                     const Limits& limits = {},
+                                                     const StoreKeys& keys = {});
   virtual ~DocumentStore() = default;
+
+  // Seals every row anew with a key of the store's own that nobody has seen, in slices while the
+  // store is in use; after a crash it goes on where it was. The old key is erased in the end.
+  // Code::unsupported: not encrypted; Code::unavailable: under way already.
+  virtual Status reseal(Random& random) = 0;
 
   // --- reads: the visible state ---------------------------------------------------------------
   virtual Result<std::optional<DocumentRecord>> document(std::string_view key) const = 0;

@@ -120,10 +120,9 @@ std::string describe(Table table, std::string_view key) {
 
 //   record   = version flags checksum content
 //   version  = 1 byte, 1
-//   flags    = 1 byte: 1 content is compressed, 2 content is sealed (a key id follows the
-//              checksum); version 1 of the store writes neither and reads neither
+//   flags    = 1 byte: 0; 2 is a sealed record, which another layer opens (sealed_backend.hpp)
 //   checksum = 4 bytes, little-endian: CRC-32 of table number (1 byte), row key, content
-Bytes seal_record(Table table, std::string_view key, ByteView content) {
+Bytes make_record(Table table, std::string_view key, ByteView content) {
   Bytes record;
   record.reserve(kEnvelopeBytes + content.size());
   Writer out(record);

@@ -36,7 +36,7 @@ std::string_view collection_prefix(std::string_view key);
 
 // --- the envelope -------------------------------------------------------------------------------
 
-Bytes seal_record(Table table, std::string_view key, ByteView content);
+Bytes make_record(Table table, std::string_view key, ByteView content);
 Result<ByteView> open_record(Table table, std::string_view key, ByteView record);
 // "documents row 'alerts:7'"; bytes that are not printable text become hex.
 std::string describe(Table table, std::string_view key);
@@ -73,7 +73,8 @@ Bytes encode(const CountRow& row);
 Result<CountRow> decode_count(ByteView content);
 
 inline constexpr std::uint32_t kFormat = 1;
-inline constexpr std::uint64_t kFormatTimes = 1;  // documents rows may hold a time
+inline constexpr std::uint64_t kFormatTimes = 1;   // documents rows may hold a time
+inline constexpr std::uint64_t kFormatSealed = 2;  // records are sealed (sealed_backend.hpp)
 inline constexpr std::uint64_t kFormatIncompatible = kFormatTimes;  // what this version writes
 struct FormatRow {
   std::uint32_t format = kFormat;

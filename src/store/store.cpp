@@ -18,7 +18,7 @@ constexpr std::string_view kDocumentsName = "documents";
 constexpr Seq kUncleanGap = 1 << 20;
 
 void put_meta_row(Rows& rows, std::string_view name, const Bytes& content) {
-  rows.put(Table::meta, std::string(name), seal_record(Table::meta, name, content));
+  rows.put(Table::meta, std::string(name), make_record(Table::meta, name, content));
 }
 
 template <class Row>
@@ -33,6 +33,7 @@ Store::Store(std::shared_ptr<Backend> backend, Executor& executor, const Limits&
     : backend_(std::move(backend)), executor_(executor), limits_(limits) {}
 
 Store::~Store() {
+  if (reseal_timer_ != 0) executor_.cancel(reseal_timer_);
   if (commit_) commit_->abandon();
 }
 
@@ -50,6 +51,12 @@ Result<std::unique_ptr<DocumentStore>> Store::open(std::shared_ptr<Backend> back
   store->commit_ =
       std::make_shared<GroupCommit>(store->backend_, executor, store->last_seq_,
                                     [self = store.get()](Rows& rows) { self->complete(rows); });
+  // What was under way when the store was closed goes on.
+  auto* const sealed = store->backend_->sealed();
+  if (sealed != nullptr && sealed->ring()->walk()) {
+    store->resealing_ = true;
+    store->reseal_later();
+  }
   return store;
 }
 
@@ -64,13 +71,17 @@ Status Store::check_format(const View& view) {
                                          ": use the version that wrote it, or a newer one");
   }
   for (unsigned bit = 0; bit < 64; ++bit) {
-    if ((row.incompatible & ~kFormatIncompatible) >> bit & 1) {
+    if ((row.incompatible & ~(kFormatIncompatible | kFormatSealed)) >> bit & 1) {
       return fail(Code::store_too_new, "the store uses feature bit " + std::to_string(bit) +
                                            ", which this version does not know: use the version "
                                            "that wrote it, or a newer one");
     }
   }
   format_ = row;
+  if ((row.incompatible & kFormatSealed) != 0 && backend_->sealed() == nullptr) {
+    return corrupt_row(Table::meta, kSealingName,
+                       {Code::not_found, "it is missing, and the store is encrypted"});
+  }
   return {};
 }
 
@@ -122,9 +133,13 @@ Status Store::begin_run(IncarnationRow last, Random& random) {
   incarnation_.actor.bytes.assign(last.store_id.begin(), last.store_id.end());
 
   Rows rows;
-  if (fresh_ || format_.incompatible != kFormatIncompatible) {
-    format_.incompatible = kFormatIncompatible;
+  const auto features = kFormatIncompatible | backend_->features();
+  if (fresh_ || format_.incompatible != features) {
+    format_.incompatible = features;
     put_meta_row(rows, kFormatName, encode(format_));
+  }
+  if (auto* const sealed = backend_->sealed(); sealed != nullptr && sealed->ring_is_new()) {
+    rows.put(Table::meta, std::string(kSealingName), SealedBackend::ring_row(*sealed->ring()));
   }
   put_meta_row(rows, kIncarnationName, encode(last));
   complete(rows);
@@ -305,7 +320,7 @@ void Store::complete(Rows& rows) {
     CountRow row;
     row.documents = it->second;
     if (is_hashed(key)) row.full_prefix = prefix;
-    auto record = seal_record(Table::counts, key, encode(row));
+    auto record = make_record(Table::counts, key, encode(row));
     rows.put(Table::counts, std::move(key), std::move(record));
   }
   changed_counts_.clear();
@@ -345,6 +360,12 @@ StoreStats Store::stats() const {
   auto stats = commit_->stats();
   stats.map_bytes = backend_->map_bytes();
   stats.file_bytes = backend_->file_bytes();
+  if (auto* const sealed = backend_->sealed()) {
+    stats.data_key = sealed->ring()->current();
+    stats.resealing = resealing_;
+    stats.resealed_rows = resealed_rows_;
+    stats.reseal_failures = reseal_failures_;
+  }
   return stats;
 }
 

@@ -15,6 +15,7 @@
 #include "store/backend.hpp"
 #include "store/document_store.hpp"
 #include "store/group_commit.hpp"
+#include "store/sealed_backend.hpp"
 #include "store/view.hpp"
 
 namespace peat::store {
@@ -26,6 +27,8 @@ class Store final : public DocumentStore {
                                                      Executor& executor, Random& random,
                                                      const Limits& limits);
   ~Store() override;
+
+  Status reseal(Random& random) override;
 
   Result<std::optional<DocumentRecord>> document(std::string_view key) const override;
   Result<std::optional<automerge::Heads>> heads(std::string_view key) const override;
@@ -67,6 +70,12 @@ class Store final : public DocumentStore {
   Result<std::optional<Bytes>> copy_of(Table table, std::string_view key) const;
   Status writable() const;
   void complete(Rows& rows);
+  // --- sealing anew (store_reseal.cpp)
+  void reseal_step();
+  Status reseal_slice();
+  void reseal_later();
+  void put_ring(Rows rows, const SealingRing& ring);
+
   void add_counts(const std::map<std::string, std::int64_t, std::less<>>& changes);
   void deliver(std::vector<ChangeEvent> events);
 
@@ -77,6 +86,10 @@ class Store final : public DocumentStore {
   Incarnation incarnation_;
   bool fresh_ = false;  // nothing has ever been committed here
   FormatRow format_;
+  bool resealing_ = false;
+  TimerId reseal_timer_ = 0;
+  std::uint64_t resealed_rows_ = 0;
+  std::uint64_t reseal_failures_ = 0;
   bool closed_ = false;
 
   Seq last_seq_ = 0;

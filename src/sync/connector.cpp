@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "base/network.hpp"
 #include "security/attempt_limiter.hpp"
 #include "sync/connector_link.hpp"
 
@@ -29,11 +30,6 @@ constexpr std::uint64_t kLowerWins = 100;
 constexpr std::uint64_t kYield = 101;
 constexpr std::uint64_t kClosingOutgoing = 102;
 constexpr std::uint64_t kRejectIncoming = 103;
-
-// "ip:port" without the port.
-std::string host_of(std::string_view address) {
-  return std::string(address.substr(0, address.rfind(':')));
-}
 
 struct Attempt {
   std::vector<SyncTransport::Callback> waiting;
@@ -190,7 +186,7 @@ class ConnectorImpl final : public Connector, private LinkOwner {
   ConnectorOptions options_;
   std::function<void(AuthenticatedConnection)> connected_;
   std::set<EndpointId> bound_;
-  security::AttemptLimiter failed_proofs_;  // by address
+  security::AttemptLimiter failed_proofs_;  // by network
   std::map<EndpointId, Peer> peers_;
   std::map<std::uint64_t, std::shared_ptr<PeerLink>> links_;  // by stable id
   std::uint64_t next_attempt_ = 1;
@@ -477,7 +473,7 @@ void ConnectorImpl::accept(std::shared_ptr<Connection> connection) {
              "no formation secret is set here and the peer is not declared with auth=none"}});
     link->close(1, "formation auth failed");
   } else if (known == peers_.end() &&
-             failed_proofs_.exhausted(host_of(link->remote_address()), executor_.now().mono)) {
+             failed_proofs_.exhausted(network_of(link->remote_address()), executor_.now().mono)) {
     link->close(1, "too many failed proofs from this address; try again later");
   } else if (const auto admitted = exempt ? Status() : admit(id, link->alpn()); !admitted) {
     report({id, link->remote_address(), false, known != peers_.end() && known->second.configured,
@@ -629,7 +625,7 @@ void ConnectorImpl::on_unproven(PeerLink& link, LinkFailure failure) {
     }
   } else if (!link.dialled() && !failure.withdrawn) {
     if (failure.error.code == Code::authentication_failed) {
-      (void)failed_proofs_.admit(host_of(link.remote_address()), executor_.now().mono);
+      (void)failed_proofs_.admit(network_of(link.remote_address()), executor_.now().mono);
     }
     if (known) {
       ++found->second.failures;

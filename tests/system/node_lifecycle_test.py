@@ -146,6 +146,36 @@ class Start(LabTest):
 
 
 class Running(LabTest):
+    def test_a_plain_store_is_encrypted_while_the_node_runs_and_stays_shut_without_its_key(self):
+        key = self.lab.path / "store.key"
+        key.write_bytes(subprocess.run([BIN / "peat", "secret", "new"], capture_output=True,
+                                       check=True).stdout)
+        key.chmod(0o600)
+        a = self.lab.daemon("a")
+        for n in range(300):
+            a.put("plans", str(n), {"text": "attack at dawn"})
+        self.assertFalse(a.json("GET", "/api/v1/store")["encrypted"])
+        self.assertEqual(a.stop(), 0)
+        a.arguments = ["--store-key-file", key]
+        a.start()
+        wait_for(lambda: not a.json("GET", "/api/v1/store")["resealing"], "all is sealed")
+        self.assertEqual(a.json("GET", "/api/v1/store")["data_key"], 1)
+        self.assertEqual(a.get("plans", "7"), {"text": "attack at dawn"})
+        done = subprocess.run([BIN / "peat", "store", "reseal"], capture_output=True, text=True,
+                              env=os.environ | {"PEAT_API": f"http://{a.api.netloc}"})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        wait_for(lambda: not a.json("GET", "/api/v1/store")["resealing"], "and sealed anew")
+        self.assertEqual(a.metrics()["peat_store_data_key"], 2)
+        self.assertEqual(a.get("plans", "299"), {"text": "attack at dawn"})
+        self.assertEqual(a.stop(), 0)
+        a.arguments = []
+        with self.assertRaisesRegex(AssertionError, "encrypted.*store_key_file"):
+            a.start()
+        key.write_bytes(b"x" * 32)
+        a.arguments = ["--store-key-file", key]
+        with self.assertRaisesRegex(AssertionError, "does not open.*store.key"):
+            a.start()
+
     def test_json_logs_are_one_object_per_line(self):
         a = self.lab.daemon("a", arguments=["--log-format", "json"])
         a.stop()

@@ -4,6 +4,7 @@
 
 #include "base/encoding.hpp"
 #include "base/limits.hpp"
+#include "base/network.hpp"
 #include "base/random.hpp"
 #include "base/reader.hpp"
 #include "peat/ids.hpp"
@@ -91,6 +92,17 @@ TEST(SeededRandom, SameSeedSameStream) {
   EXPECT_EQ(first, b.next_u64());
   EXPECT_NE(first, c.next_u64());
   EXPECT_NE(first, a.next_u64());
+}
+
+TEST(NetworkOf, OneIpv6NetworkIsOneStrangerHoweverManyAddressesItHas) {
+  EXPECT_EQ(network_of("192.0.2.7:11204"), "192.0.2.7");
+  EXPECT_EQ(network_of("[2001:db8:1:2:3:4:5:6]:1"), "2001:db8:1:2::/64");
+  EXPECT_EQ(network_of("[2001:db8:1:2::9]:7"), network_of("[2001:db8:1:2:ffff::1]:8"));
+  EXPECT_NE(network_of("[2001:db8:1:2::9]:7"), network_of("[2001:db8:1:3::9]:7"));
+  EXPECT_EQ(network_of("[fe80::1%2]:1"), "fe80::/64");
+  EXPECT_EQ(network_of("[::ffff:192.0.2.7]:1"), "192.0.2.7");
+  EXPECT_EQ(network_of("depot.example:1"), "depot.example");
+  EXPECT_EQ(network_of(""), "");
 }
 
 TEST(LimitTable, EveryLimitIsPositiveAndNamed) {

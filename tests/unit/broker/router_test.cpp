@@ -86,6 +86,9 @@ TEST_F(RouterTest, D57WithTokensEveryRequestNeedsOneForWhatItDoes) {
   EXPECT_EQ(status("GET", "/metrics", ""), 401);
   EXPECT_EQ(status("GET", "/api/v1/status", reader.text), 200);
   EXPECT_EQ(status("GET", "/api/v1/members", reader.text), 200);
+  EXPECT_EQ(status("GET", "/api/v1/access", reader.text), 200);
+  EXPECT_EQ(status("GET", "/api/v1/store", reader.text), 200);
+  EXPECT_EQ(status("POST", "/api/v1/store/reseal", writer.text), 403);
   EXPECT_EQ(status("PUT", "/api/v1/documents/t/x", reader.text), 403);
   EXPECT_EQ(status("PUT", "/api/v1/documents/t/x", writer.text), 201);
   EXPECT_EQ(status("DELETE", "/api/v1/peers/" + std::string(64, 'a'), writer.text), 403);

@@ -9,6 +9,8 @@
 #include <thread>
 #include <unistd.h>
 
+#include "crypto/secret_file.hpp"
+
 namespace peat::crypto {
 namespace {
 
@@ -63,6 +65,35 @@ TEST_F(KeyFile, D22AKeyThatOthersMayReadIsRefusedWithTheRemedy) {
     EXPECT_EQ(result.error().code, Code::bad_key_file);
     EXPECT_NE(result.error().message.find("chmod 600"), std::string::npos);
   }
+}
+
+// Of a service that runs as another user than root its group's bits are an access list.
+TEST_F(KeyFile, ACredentialOfSystemdMayBeReadByItsGroupAndNoOtherFileMay) {
+  const auto read = [this] { return read_secret_file(path_, {}); };
+  write("secret", 0440);
+  EXPECT_FALSE(read());
+  ::setenv("CREDENTIALS_DIRECTORY", dir_.c_str(), 1);
+  const bool root = ::geteuid() == 0;
+  EXPECT_EQ(read().has_value(), root) << "credentials belong to root";
+  write("secret", 0460);
+  EXPECT_FALSE(read());
+  write("secret", 0444);
+  EXPECT_FALSE(read());
+  ::setenv("CREDENTIALS_DIRECTORY", "/run/credentials/other.service", 1);
+  write("secret", 0440);
+  EXPECT_FALSE(read());
+  ::unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+TEST_F(KeyFile, ALinkThatTheOperatorNamesLeadsToAFileUnderTheSameRules) {
+  const auto real = dir_ / "real";
+  write("secret", 0600);
+  fs::rename(path_, real);
+  fs::create_symlink(real, path_);
+  EXPECT_FALSE(read_secret_file(path_, {}));
+  EXPECT_TRUE(read_secret_file(path_, {.follow_link = true}));
+  fs::permissions(real, fs::perms::group_read, fs::perm_options::add);
+  EXPECT_FALSE(read_secret_file(path_, {.follow_link = true}));
 }
 
 TEST_F(KeyFile, AWrongLengthIsNamedAndTheFileIsLeftAlone) {

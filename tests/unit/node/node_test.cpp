@@ -142,6 +142,32 @@ TEST_F(NodeTest, RulesOfAccessActAndAReloadBringsWhatTheyWithheld) {
   EXPECT_TRUE(run_until([&] { return there(bravo, "plans:1") && there(alpha, "orders:2"); }));
 }
 
+TEST_F(NodeTest, ThePassphraseOfTheStoreIsChangedForAKeyAndBack) {
+  const auto key = write("store.key", "KioqKioqKioqKioqKioqKioqKioqKioqKioqKioqKio=\n", 0600);
+  const auto words = write("store.words", "correct horse battery staple\n", 0600);
+  const auto start_and_stop = [&](const Path& now, const Path& now_words, const Path& before,
+                                  const Path& before_words) {
+    auto given = settings("a");
+    given.store_key_file = now;
+    given.store_passphrase_file = now_words;
+    given.store_previous_key_file = before;
+    given.store_previous_passphrase_file = before_words;
+    auto node = Node::open(executor_, given, [](auto, auto) {}, {});
+    if (!node) return node.error().message;
+    bool closed = false;
+    (*node)->shutdown([&](Status) { closed = true; });
+    run_until([&] { return closed; });
+    return std::string();
+  };
+  EXPECT_EQ(start_and_stop("", words, "", ""), "");
+  EXPECT_NE(start_and_stop("", "", "", "").find("store_passphrase_file"), std::string::npos);
+  EXPECT_NE(start_and_stop(key, "", "", "").find("store.key"), std::string::npos);
+  EXPECT_EQ(start_and_stop(key, "", "", words), "");
+  EXPECT_EQ(start_and_stop("", words, key, ""), "");
+  EXPECT_NE(start_and_stop(key, words, "", "").find("give one of them"), std::string::npos);
+  EXPECT_NE(start_and_stop("", "", key, "").find("store_previous_key_file"), std::string::npos);
+}
+
 TEST_F(NodeTest, NodesOfOneFormationMeetAndAnotherSecretOrNameKeepsApart) {
   EXPECT_TRUE(meet(settings("a"), settings("b")).connected);
   auto other_secret = settings("c");
@@ -267,6 +293,10 @@ TEST_F(NodeTest, EverySettingHasAnEffectThatIsTested) {
                                          "bind",
                                          "api",              // the ready line, system tests
                                          "api_tokens_file",  // system_mesh
+                                         "store_key_file",   // system_node_lifecycle
+                                         "store_passphrase_file",
+                                         "store_previous_key_file",
+                                         "store_previous_passphrase_file",  // ThePassphrase…
                                          "peers",
                                          "formation_secret",
                                          "formation_id",                 // NodesOfOneFormationMeet…

@@ -168,6 +168,21 @@ TEST(Groups, D44GroupGenerationAndSenderAreAuthenticAndRepeatsAreRefused) {
   EXPECT_EQ(text_of(a.open(*b.seal(as_bytes("yes")), Instant{})), "yes");
 }
 
+TEST(Groups, SoManySendersAreToldApartAndNoMore) {
+  GroupKeys reader("cell");
+  ASSERT_TRUE(reader.install({1, secret(7), 0, 0}, Instant{}));
+  const auto said_by = [](std::uint32_t sender) {
+    GroupKeys member("cell");
+    EXPECT_TRUE(member.install({1, secret(7), sender, 0}, Instant{}));
+    return *member.seal(as_bytes("m"));
+  };
+  for (std::uint32_t n = 1; n <= GroupKeys::kMaxSenders; ++n) {
+    ASSERT_TRUE(reader.open(said_by(n), Instant{}));
+  }
+  EXPECT_EQ(reader.open(said_by(5000), Instant{}).error().code, Code::limit_exceeded);
+  EXPECT_EQ(reader.open(said_by(1), Instant{}).error().code, Code::replayed);
+}
+
 TEST(Groups, AReaderOfVersion1FailsCleanlyOnVersion2) {
   GroupKeys a("cell");
   ASSERT_TRUE(a.install({1, secret(7), 1, 0}, Instant{}));

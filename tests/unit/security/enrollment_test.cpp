@@ -444,17 +444,27 @@ TEST_F(Enrollment, D37ARevokedKeyNeitherRenewsNorEnrolsAgain) {
 
 TEST_F(Enrollment, LimitsHold) {
   EnrollmentOptions options{kServer, "TEST", MembershipPolicy::controlled, hours(1), {}};
-  options.limits.enrollment_seen = 3;
-  options.limits.enrollment_tokens = 1;
+  options.limits.enrollment_seen = 2;
+  options.limits.enrollment_tokens = 2;
   EnrollmentService service(mesh_.authority(), credentials_.formation_secret, trust_, options);
   const auto ask = [&](std::uint8_t device, std::uint64_t when = kT0) {
     const auto c = client(device, "n" + std::to_string(device), invite(), when);
     return service.process(request_of(c), key_of(device).public_key(), at(when)).response;
   };
+  // What strangers send is not remembered: they cannot fill what members need.
+  for (std::uint8_t n = 20; n < 30; ++n) {
+    auto forged = invite();
+    forged.back() ^= 1;
+    const auto stranger = client(n, "s", std::move(forged));
+    EXPECT_EQ(service.process(request_of(stranger), key_of(n).public_key(), kAtT0).response.reason,
+              "invalid bootstrap token");
+  }
   EXPECT_EQ(ask(1).status, EnrollmentStatus::approved);
-  EXPECT_EQ(ask(2).reason, "too many requests; try again later");  // enrollment_tokens
-  (void)ask(3);
-  EXPECT_EQ(ask(4).reason, "too many requests; try again later");  // enrollment_seen
+  EXPECT_EQ(ask(2).status, EnrollmentStatus::approved);
+  const auto full = ask(3);
+  EXPECT_EQ(full.reason, "too many requests; try again later");  // enrollment_seen
+  // They are forgotten after ten minutes; the invitations are used for as long as they last.
+  EXPECT_EQ(ask(4, kT0 + 11 * 60'000).reason, "too many requests; try again later");  // …_tokens
   EXPECT_NE(ask(5, kT0 + 120 * 60'000).reason, "too many requests; try again later");
   EXPECT_EQ(EnrollmentService::too_large(70'000, kAtT0).response.reason,
             "request too large: 70000 bytes");

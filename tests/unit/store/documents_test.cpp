@@ -6,12 +6,12 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-class Documents : public testing::TestWithParam<bool> {
+class Documents : public testing::TestWithParam<On> {
  protected:
   Documents() : disk(GetParam()) {}
   Disk disk;
 };
-INSTANTIATE_TEST_SUITE_P(Backends, Documents, testing::Bool(), backend_name);
+INSTANTIATE_TEST_SUITE_P(Backends, Documents, testing::ValuesIn(kBackends), backend_name);
 
 TEST_P(Documents, AnEmptyStoreHoldsNothing) {
   auto& store = disk.open();

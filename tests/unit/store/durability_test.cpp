@@ -8,12 +8,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Durability : public testing::TestWithParam<bool> {
+class Durability : public testing::TestWithParam<On> {
  protected:
   Durability() : disk(GetParam()) {}
   Disk disk;
 };
-INSTANTIATE_TEST_SUITE_P(Backends, Durability, testing::Bool(), backend_name);
+INSTANTIATE_TEST_SUITE_P(Backends, Durability, testing::ValuesIn(kBackends), backend_name);
 
 TEST_P(Durability, AWriteIsVisibleAtOnceAndAcknowledgedOnlyAfterItsCommit) {
   auto& store = disk.open();
@@ -175,7 +175,7 @@ TEST_P(Durability, WritesWaitWhenTheDiskCannotKeepUp) {
 }
 
 TEST(FailingDisk, ServesReadsRefusesWritesAndRecoversByItself) {
-  Disk disk(false);
+  Disk disk(On::memory);
   auto& store = disk.open();
   put(store, "roads:a", "1");
   disk.settle();
@@ -214,7 +214,7 @@ TEST(FailingDisk, ServesReadsRefusesWritesAndRecoversByItself) {
 }
 
 TEST(FailingDisk, ACloseThatCannotBeMadeDurableSaysSoAndIsAnUncleanStop) {
-  Disk disk(false);
+  Disk disk(On::memory);
   auto& store = disk.open();
   const auto id = store.incarnation().store_id;
   disk.memory().fail_commits(Error{Code::store_full, "the disk is full"});
@@ -232,7 +232,7 @@ TEST(FailingDisk, ACloseThatCannotBeMadeDurableSaysSoAndIsAnUncleanStop) {
 }
 
 TEST(MemoryTwin, ACommitOfACrashedStoreDoesNotReachItsSuccessor) {
-  Disk disk(false);
+  Disk disk(On::memory);
   auto& store = disk.open();
   put(store, "roads:a", "1");
   disk.executor.hold_pool(true);

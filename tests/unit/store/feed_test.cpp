@@ -8,12 +8,12 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-class Feed : public testing::TestWithParam<bool> {
+class Feed : public testing::TestWithParam<On> {
  protected:
   Feed() : disk(GetParam()) {}
   Disk disk;
 };
-INSTANTIATE_TEST_SUITE_P(Backends, Feed, testing::Bool(), backend_name);
+INSTANTIATE_TEST_SUITE_P(Backends, Feed, testing::ValuesIn(kBackends), backend_name);
 
 TEST_P(Feed, AChangeMovesItsDocumentToTheEnd) {
   auto& store = disk.open();

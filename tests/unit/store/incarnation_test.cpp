@@ -8,12 +8,12 @@
 namespace peat::store {
 namespace {
 
-class Incarnations : public testing::TestWithParam<bool> {
+class Incarnations : public testing::TestWithParam<On> {
  protected:
   Incarnations() : disk(GetParam()) {}
   Disk disk;
 };
-INSTANTIATE_TEST_SUITE_P(Backends, Incarnations, testing::Bool(), backend_name);
+INSTANTIATE_TEST_SUITE_P(Backends, Incarnations, testing::ValuesIn(kBackends), backend_name);
 
 TEST_P(Incarnations, ACleanRestartContinuesTheActor) {
   const auto first = disk.open().incarnation();
@@ -71,7 +71,7 @@ TEST_P(Incarnations, ACopiedDirectoryIsSomebodyElse) {
 
 // A backup restored over the very same file: neither its name nor its inode tells.
 TEST(RestoredBackup, InPlaceIsNoticed) {
-  Disk disk(true);
+  Disk disk(On::lmdb);
   disk.open();
   disk.close();
   const TempDir backup;
@@ -98,7 +98,7 @@ TEST(RestoredBackup, InPlaceIsNoticed) {
 
 TEST(RestoredBackup, ADamagedStopMarkIsAnUncleanStop) {
   for (const std::string_view text : {"", "1", "one two three", "99999999999999999999 1 1 1.1 x"}) {
-    Disk disk(true);
+    Disk disk(On::lmdb);
     disk.open();
     disk.close();
     std::ofstream(disk.dir() / "peat.stop", std::ios::trunc) << text;

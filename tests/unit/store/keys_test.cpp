@@ -9,12 +9,12 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-class Keys : public testing::TestWithParam<bool> {
+class Keys : public testing::TestWithParam<On> {
  protected:
   Keys() : disk(GetParam()) {}
   Disk disk;
 };
-INSTANTIATE_TEST_SUITE_P(Backends, Keys, testing::Bool(), backend_name);
+INSTANTIATE_TEST_SUITE_P(Backends, Keys, testing::ValuesIn(kBackends), backend_name);
 
 TEST_P(Keys, AreListedByPrefixInBytewiseOrder) {
   auto& store = disk.open();

@@ -14,7 +14,7 @@ namespace {
 
 class OnDisk : public testing::Test {
  protected:
-  OnDisk() : disk(true) {}
+  OnDisk() : disk(On::lmdb) {}
 
   // Changes rows behind the store's back, with the store closed.
   void tamper(const Rows& rows) {
@@ -24,7 +24,7 @@ class OnDisk : public testing::Test {
   }
   void set_format(const FormatRow& row) {
     Rows rows;
-    rows.put(Table::meta, "format", seal_record(Table::meta, "format", encode(row)));
+    rows.put(Table::meta, "format", make_record(Table::meta, "format", encode(row)));
     tamper(rows);
   }
 
@@ -85,7 +85,7 @@ TEST_F(OnDisk, ADamagedRecordIsAnErrorOfItsDocumentOnly) {
   put(store, "roads:b", "1");
   disk.close();
   Rows rows;
-  auto record = seal_record(Table::documents, "roads:a", encode(DocumentRow{}));
+  auto record = make_record(Table::documents, "roads:a", encode(DocumentRow{}));
   record.back() ^= 1;
   rows.put(Table::documents, "roads:a", record);
   tamper(rows);

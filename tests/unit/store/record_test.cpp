@@ -40,7 +40,7 @@ TEST(Records, TheTimeOfTheHeadsIsKeptWhereItIsKnown) {
 }
 
 TEST(Records, EveryFlippedBitIsNoticed) {
-  const auto record = seal_record(Table::documents, "roads:a", encode(sample()));
+  const auto record = make_record(Table::documents, "roads:a", encode(sample()));
   ASSERT_TRUE(open_record(Table::documents, "roads:a", record));
   for (std::size_t bit = 0; bit < record.size() * 8; ++bit) {
     auto damaged = record;
@@ -50,7 +50,7 @@ TEST(Records, EveryFlippedBitIsNoticed) {
 }
 
 TEST(Records, ARecordUnderAnotherKeyOrTableIsDamaged) {
-  const auto record = seal_record(Table::documents, "roads:a", encode(sample()));
+  const auto record = make_record(Table::documents, "roads:a", encode(sample()));
   const auto other = open_record(Table::documents, "roads:b", record);
   ASSERT_FALSE(other);
   EXPECT_EQ(other.error().code, Code::store_corrupt);
@@ -59,16 +59,16 @@ TEST(Records, ARecordUnderAnotherKeyOrTableIsDamaged) {
 }
 
 TEST(Records, AnEmptyContentIsCheckedToo) {
-  const auto record = seal_record(Table::bodies, "k", {});
+  const auto record = make_record(Table::bodies, "k", {});
   EXPECT_TRUE(open_record(Table::bodies, "k", record).value().empty());
   EXPECT_FALSE(open_record(Table::bodies, "l", record));
 }
 
 TEST(Records, AFlagOfALaterVersionIsNamedAsThat) {
-  auto record = seal_record(Table::bodies, "k", bytes_of("sealed"));
+  auto record = make_record(Table::bodies, "k", bytes_of("sealed"));
   record[1] = 2;
   EXPECT_EQ(open_record(Table::bodies, "k", record).error().code, Code::store_too_new);
-  record = seal_record(Table::bodies, "k", bytes_of("v2"));
+  record = make_record(Table::bodies, "k", bytes_of("v2"));
   record[0] = 2;
   EXPECT_EQ(open_record(Table::bodies, "k", record).error().code, Code::store_too_new);
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -61,18 +62,27 @@ class TempDir {
   std::filesystem::path path_;
 };
 
-inline std::string backend_name(const testing::TestParamInfo<bool>& lmdb) {
-  return lmdb.param ? "Lmdb" : "Memory";
+enum class On : std::uint8_t { memory, lmdb, sealed_memory };
+inline constexpr std::array kBackends{On::memory, On::lmdb, On::sealed_memory};
+
+inline std::string backend_name(const testing::TestParamInfo<On>& on) {
+  return on.param == On::lmdb ? "Lmdb" : on.param == On::memory ? "Memory" : "SealedMemory";
+}
+
+inline StoreKey key_of(std::uint8_t number) {
+  return {StoreKey::Kind::key, crypto::SecretBytes(Bytes(32, number)), {}};
 }
 
 // Holds one store at a time on one disk.
 class Disk {
  public:
-  explicit Disk(bool lmdb) : lmdb_(lmdb), memory_(std::make_shared<MemoryDisk>()) {}
+  explicit Disk(On on) : lmdb_(on == On::lmdb), memory_(std::make_shared<MemoryDisk>()) {
+    if (on == On::sealed_memory) keys.key.emplace(key_of(1));
+  }
 
   Result<std::unique_ptr<DocumentStore>> try_open(const Limits& limits = {}) {
-    if (lmdb_) return DocumentStore::open(temp_.path() / "data", executor, random, limits);
-    return DocumentStore::open(memory_, executor, random, limits);
+    if (lmdb_) return DocumentStore::open(temp_.path() / "data", executor, random, limits, keys);
+    return DocumentStore::open(memory_, executor, random, limits, keys);
   }
   DocumentStore& open(const Limits& limits = {}) {
     auto opened = try_open(limits);
@@ -96,6 +106,9 @@ class Disk {
     ASSERT_TRUE(*result) << result->error().message;
     store_.reset();
   }
+  void close_if_open() {
+    if (store_) close();
+  }
   // Waits for the disk.
   void settle() {
     std::optional<Status> result;
@@ -115,10 +128,12 @@ class Disk {
   }
   std::filesystem::path dir() const { return temp_.path() / "data"; }
   MemoryDisk& memory() { return *memory_; }
+  std::shared_ptr<MemoryDisk> shared_memory() { return memory_; }
   bool lmdb() const { return lmdb_; }
 
   test::TestExecutor executor;
   SeededRandom random{7};
+  StoreKeys keys;
 
  private:
   bool lmdb_;

@@ -8,16 +8,20 @@
 namespace peat::test {
 namespace {
 
-class BesideCommits : public testing::TestWithParam<bool> {};
-INSTANTIATE_TEST_SUITE_P(Backends, BesideCommits, testing::Bool(), store::backend_name);
+class BesideCommits : public testing::TestWithParam<store::On> {};
+INSTANTIATE_TEST_SUITE_P(Backends, BesideCommits, testing::ValuesIn(store::kBackends),
+                         store::backend_name);
 
 TEST_P(BesideCommits, ReadsSeeEveryWriteAtOnce) {
   const store::TempDir temp;
   LoopExecutor executor;
   SystemRandom random;
-  auto opened = GetParam() ? store::DocumentStore::open(temp.path(), executor, random)
-                           : store::DocumentStore::open(std::make_shared<store::MemoryDisk>(),
-                                                        executor, random);
+  store::StoreKeys keys;
+  if (GetParam() == store::On::sealed_memory) keys.key.emplace(store::key_of(1));
+  auto opened = GetParam() == store::On::lmdb
+                    ? store::DocumentStore::open(temp.path(), executor, random)
+                    : store::DocumentStore::open(std::make_shared<store::MemoryDisk>(), executor,
+                                                 random, {}, keys);
   ASSERT_TRUE(opened) << opened.error().message;
   auto& store = **opened;
   Model model;
@@ -25,6 +29,8 @@ TEST_P(BesideCommits, ReadsSeeEveryWriteAtOnce) {
     ASSERT_TRUE(store.write(workload_batch(n)));
     model.advance(n);
     ASSERT_EQ(model.difference(store), "");
+    // Sealing anew goes on beside reads and writes.
+    if (GetParam() == store::On::sealed_memory && n % 40 == 20) (void)store.reseal(random);
     bool turned = false;
     executor.post([&turned] { turned = true; });
     executor.run_until([&turned] { return turned; });
