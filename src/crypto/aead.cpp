@@ -3,6 +3,8 @@
 #include <openssl/evp.h>
 #include <sodium.h>
 
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 
@@ -129,6 +131,83 @@ Result<SecretBytes> open_secret(const AeadInput& input, ByteView sealed) {
   SecretBytes out(sealed.size() - kTagBytes);
   PEAT_TRY_VOID(open_into(input, sealed, out.mutable_view()));
   return out;
+}
+
+// --- one key, many texts ------------------------------------------------------------------------
+
+struct GcmKey::Contexts {
+  Context sealing{EVP_CIPHER_CTX_new()};
+  Context opening{EVP_CIPHER_CTX_new()};
+};
+
+GcmKey::GcmKey(std::unique_ptr<Contexts> contexts) : contexts_(std::move(contexts)) {}
+GcmKey::GcmKey(GcmKey&&) noexcept = default;
+GcmKey& GcmKey::operator=(GcmKey&&) noexcept = default;
+GcmKey::~GcmKey() = default;
+
+Result<GcmKey> GcmKey::create(ByteView key) {
+  if (key.size() != kAeadKeyBytes) {
+    return fail(Code::invalid_argument,
+                "a key of " + std::to_string(key.size()) + " bytes, not 32");
+  }
+  auto contexts = std::make_unique<Contexts>();
+  const auto* const cipher = EVP_aes_256_gcm();
+  if (!contexts->sealing || !contexts->opening ||
+      EVP_EncryptInit_ex(contexts->sealing.get(), cipher, nullptr, key.data(), nullptr) != 1 ||
+      EVP_DecryptInit_ex(contexts->opening.get(), cipher, nullptr, key.data(), nullptr) != 1) {
+    return fail(Code::out_of_memory, "no memory for a cipher");
+  }
+  return GcmKey(std::move(contexts));
+}
+
+Status GcmKey::seal(ByteView nonce, ByteView associated_data, ByteView plaintext, Bytes& out) {
+  const auto before = out.size();
+  if (nonce.size() != kNonceBytes) {
+    return fail(Code::invalid_argument,
+                "a nonce of " + std::to_string(nonce.size()) + " bytes, not 12");
+  }
+  if (plaintext.size() > kMaxAesBytes || associated_data.size() > kMaxAesBytes) {
+    return fail(Code::limit_exceeded, "a text of " + std::to_string(plaintext.size()) +
+                                          " bytes cannot be sealed at once");
+  }
+  out.resize(before + plaintext.size() + kTagBytes);
+  auto* const context = contexts_->sealing.get();
+  auto* const to = out.data() + before;
+  int n = 0;
+  const bool good =
+      EVP_EncryptInit_ex(context, nullptr, nullptr, nullptr, nonce.data()) == 1 &&
+      EVP_EncryptUpdate(context, nullptr, &n, associated_data.data(),
+                        static_cast<int>(associated_data.size())) == 1 &&
+      EVP_EncryptUpdate(context, to, &n, plaintext.data(), static_cast<int>(plaintext.size())) ==
+          1 &&
+      EVP_EncryptFinal_ex(context, to + plaintext.size(), &n) == 1 &&
+      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, kTagBytes, to + plaintext.size()) == 1;
+  if (good) return {};
+  out.resize(before);
+  return fail(Code::internal, "a text could not be sealed");
+}
+
+Result<Bytes> GcmKey::open(ByteView nonce, ByteView associated_data, ByteView sealed) {
+  if (sealed.size() < kTagBytes || sealed.size() > kMaxAesBytes || nonce.size() != kNonceBytes ||
+      associated_data.size() > kMaxAesBytes) {
+    return refused();
+  }
+  Bytes out(sealed.size() - kTagBytes);
+  std::array<std::uint8_t, kTagBytes> tag;
+  std::copy_n(sealed.end() - kTagBytes, kTagBytes, tag.begin());
+  auto* const context = contexts_->opening.get();
+  int n = 0;
+  const bool good =
+      EVP_DecryptInit_ex(context, nullptr, nullptr, nullptr, nonce.data()) == 1 &&
+      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, kTagBytes, tag.data()) == 1 &&
+      EVP_DecryptUpdate(context, nullptr, &n, associated_data.data(),
+                        static_cast<int>(associated_data.size())) == 1 &&
+      EVP_DecryptUpdate(context, out.data(), &n, sealed.data(), static_cast<int>(out.size())) ==
+          1 &&
+      EVP_DecryptFinal_ex(context, out.data() + out.size(), &n) == 1;
+  if (good) return out;
+  wipe(out);
+  return refused();
 }
 
 }  // namespace peat::crypto

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "crypto/keys.hpp"
 #include "peat/bytes.hpp"
@@ -41,5 +42,26 @@ Result<Bytes> seal(const AeadInput& input, ByteView plaintext);
 Result<Bytes> open(const AeadInput& input, ByteView sealed);
 // The same into locked memory, for plaintexts that are secrets.
 Result<SecretBytes> open_secret(const AeadInput& input, ByteView sealed);
+
+// AES-256-GCM under one key for many small texts: the key's schedule is computed once.
+//
+// Threading: one thread at a time. A nonce must not serve twice.
+class GcmKey {
+ public:
+  static Result<GcmKey> create(ByteView key);
+  GcmKey(GcmKey&&) noexcept;
+  GcmKey& operator=(GcmKey&&) noexcept;
+  ~GcmKey();
+
+  static constexpr std::size_t kNonceBytes = 12;
+  // Appends ciphertext and tag to `out`. Code::limit_exceeded for more than a gibibyte.
+  Status seal(ByteView nonce, ByteView associated_data, ByteView plaintext, Bytes& out);
+  Result<Bytes> open(ByteView nonce, ByteView associated_data, ByteView sealed);
+
+ private:
+  struct Contexts;
+  explicit GcmKey(std::unique_ptr<Contexts> contexts);
+  std::unique_ptr<Contexts> contexts_;
+};
 
 }  // namespace peat::crypto

@@ -30,8 +30,11 @@ class Backend {
   virtual Status begin_read() = 0;
   virtual void end_read() = 0;
   virtual Result<std::optional<ByteView>> get(Table table, std::string_view key) = 0;
-  // The first row at or after `from`, or strictly after it.
+  // The first row at or after `from`, or strictly after it; its value as it is stored: unseal() it.
   virtual Result<std::optional<Entry>> next(Table table, std::string_view from, bool inclusive) = 0;
+
+  // What `next` gave as a value, as `get` would give it.
+  virtual Result<ByteView> unseal(Table, std::string_view /*key*/, ByteView value) { return value; }
 
   // All of `rows` or nothing; durable when it returns success.
   virtual Status commit(const Rows& rows) = 0;

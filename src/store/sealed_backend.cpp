@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/reader.hpp"
-#include "crypto/aead.hpp"
+#include "crypto/kdf.hpp"
 #include "store/record.hpp"
 
 namespace peat::store {
@@ -12,21 +12,29 @@ namespace {
 
 constexpr std::uint8_t kVersion = 1;
 constexpr std::uint8_t kSealedFlag = 2;
-constexpr auto kCipher = crypto::Cipher::xchacha20_poly1305;
-constexpr std::size_t kNonceBytes = crypto::nonce_bytes(kCipher);
+constexpr std::size_t kRunBytes = 16;
+constexpr std::size_t kNonceBytes = kRunBytes + sizeof(std::uint64_t);
+constexpr std::string_view kRunLabel = "peat-store-run-v1";
+// Keys of former runs that are kept ready; beyond, they are derived again.
+constexpr std::size_t kRunsReady = 64;
 constexpr std::size_t kHeadBytes = 6;
 
 constexpr std::array kSealedTables{Table::settings,   Table::documents,  Table::bodies,
                                    Table::feed,       Table::tombstones, Table::counts,
                                    Table::sync_states};
 
-Bytes associated(ByteView head, Table table, std::string_view key) {
-  Bytes out;
-  out.reserve(head.size() + 1 + key.size());
+void set_associated(Bytes& out, ByteView head, Table table, std::string_view key) {
+  out.clear();
   Writer writer(out);
   writer.bytes(head);
   writer.u8(static_cast<std::uint8_t>(table));
   writer.text(key);
+}
+
+// Four zeros, then the counter at the end of `nonce`.
+std::array<std::uint8_t, crypto::GcmKey::kNonceBytes> gcm_nonce(ByteView nonce) {
+  std::array<std::uint8_t, crypto::GcmKey::kNonceBytes> out{};
+  std::ranges::copy(nonce.subspan(kRunBytes), out.begin() + 4);
   return out;
 }
 
@@ -102,22 +110,39 @@ std::uint32_t SealedBackend::key_of(ByteView value) {
   return Reader(value.subspan(2)).u32le("the key id").value_or(0);
 }
 
-Result<ByteView> SealedBackend::open_row(Table table, std::string_view key, ByteView value) {
-  if (table == Table::meta) return value;
+Result<crypto::GcmKey> SealedBackend::run_key(const crypto::SecretBytes& data_key, ByteView run) {
+  PEAT_TRY(const auto key, crypto::hkdf_sha256(run, data_key.view(), as_bytes(kRunLabel)));
+  return crypto::GcmKey::create(key.view());
+}
+
+Result<crypto::GcmKey*> SealedBackend::opening_key(std::uint32_t id, ByteView run) {
+  std::pair<std::uint32_t, Run> name{id, {}};
+  std::ranges::copy(run, name.second.begin());
   const auto ring = this->ring();
-  if (!is_sealed(value)) {
-    if (ring->takes_plain()) return value;
-    return damaged(table, key, "is not sealed, and in this store every row is");
-  }
-  const auto head = value.first(kHeadBytes);
-  const auto id = key_of(value);
   const auto* data_key = ring->find(id);
   if (data_key == nullptr) {
-    return damaged(table, key, "is sealed with key " + std::to_string(id) + ", which is not here");
+    return fail(Code::not_found,
+                "is sealed with key " + std::to_string(id) + ", which is not here");
+  }
+  const auto found = opening_.find(name);
+  if (found != opening_.end()) return &found->second;
+  PEAT_TRY(auto key, run_key(*data_key, run));
+  if (opening_.size() >= kRunsReady) opening_.clear();
+  return &opening_.emplace(name, std::move(key)).first->second;
+}
+
+Result<ByteView> SealedBackend::unseal(Table table, std::string_view key, ByteView value) {
+  if (table == Table::meta) return value;
+  if (!is_sealed(value)) {
+    if (ring()->takes_plain()) return value;
+    return damaged(table, key, "is not sealed, and in this store every row is");
   }
   const auto nonce = value.subspan(kHeadBytes, kNonceBytes);
-  auto plain = crypto::open({kCipher, data_key->view(), nonce, associated(head, table, key)},
-                            value.subspan(kHeadBytes + kNonceBytes));
+  const auto opening = opening_key(key_of(value), nonce.first(kRunBytes));
+  if (!opening) return damaged(table, key, opening.error().message);
+  set_associated(opening_data_, value.first(kHeadBytes), table, key);
+  auto plain =
+      (*opening)->open(gcm_nonce(nonce), opening_data_, value.subspan(kHeadBytes + kNonceBytes));
   if (!plain) return damaged(table, key, "does not open: it was changed, or belongs elsewhere");
   return ByteView(opened_.emplace_back(std::move(*plain)));
 }
@@ -125,16 +150,8 @@ Result<ByteView> SealedBackend::open_row(Table table, std::string_view key, Byte
 Result<std::optional<ByteView>> SealedBackend::get(Table table, std::string_view key) {
   PEAT_TRY(const auto value, inner_->get(table, key));
   if (!value) return std::nullopt;
-  PEAT_TRY(const auto record, open_row(table, key, *value));
+  PEAT_TRY(const auto record, unseal(table, key, *value));
   return record;
-}
-
-Result<std::optional<Backend::Entry>> SealedBackend::next(Table table, std::string_view from,
-                                                          bool inclusive) {
-  PEAT_TRY(auto entry, inner_->next(table, from, inclusive));
-  if (!entry) return std::nullopt;
-  PEAT_TRY(entry->value, open_row(table, entry->key, entry->value));
-  return entry;
 }
 
 Result<SealedBackend::Stale> SealedBackend::stale(const SealingRing::Walk& walk, std::size_t rows,
@@ -155,7 +172,7 @@ Result<SealedBackend::Stale> SealedBackend::stale(const SealingRing::Walk& walk,
     ++out.looked_at;
     from = entry->key;
     if (is_sealed(entry->value) && key_of(entry->value) == current) continue;
-    const auto record = open_row(walk.table, from, entry->value);
+    const auto record = unseal(walk.table, from, entry->value);
     if (!record) {
       ++out.failed;
       continue;
@@ -169,23 +186,33 @@ Result<SealedBackend::Stale> SealedBackend::stale(const SealingRing::Walk& walk,
 
 // --- commits ------------------------------------------------------------------------------------
 
-Bytes SealedBackend::seal(const SealingRing& ring, Table table, std::string_view key,
-                          ByteView record) {
-  Bytes out;
-  out.reserve(kHeadBytes + kNonceBytes + record.size() + crypto::kTagBytes);
-  Writer writer(out);
-  writer.u8(kVersion);
-  writer.u8(kSealedFlag);
-  writer.u32le(ring.current());
-  const auto data = associated(out, table, key);
-  writer.bytes(run_);
-  writer.u64le(sealed_rows_++);
-  const auto nonce = ByteView(out).subspan(kHeadBytes);
-  // Of all lengths this cipher fails for none.
-  const auto sealed =
-      *crypto::seal({kCipher, ring.find(ring.current())->view(), nonce, data}, record);
-  writer.bytes(sealed);
-  return out;
+Status SealedBackend::seal_rows(const SealingRing& ring, const Rows& rows, Rows& out) {
+  const auto id = ring.current();
+  if (!sealing_ || sealing_->first != id) {
+    PEAT_TRY(auto key, run_key(*ring.find(id), run_));
+    sealing_.emplace(id, std::move(key));
+  }
+  for (const auto table : kSealedTables) {
+    for (const auto& [key, value] : rows[table]) {
+      if (!value) {
+        out.erase(table, key);
+        continue;
+      }
+      Bytes sealed;
+      sealed.reserve(kHeadBytes + kNonceBytes + value->size() + crypto::kTagBytes);
+      Writer writer(sealed);
+      writer.u8(kVersion);
+      writer.u8(kSealedFlag);
+      writer.u32le(id);
+      set_associated(sealing_data_, sealed, table, key);
+      writer.bytes(run_);
+      writer.u64le(counter_++);
+      const auto nonce = gcm_nonce(ByteView(sealed).subspan(kHeadBytes));
+      PEAT_TRY_VOID(sealing_->second.seal(nonce, sealing_data_, *value, sealed));
+      out.put(table, key, std::move(sealed));
+    }
+  }
+  return {};
 }
 
 Status SealedBackend::commit(const Rows& rows) {
@@ -206,15 +233,7 @@ Status SealedBackend::commit(const Rows& rows) {
       sealed.erase(Table::meta, key);
     }
   }
-  for (const auto table : kSealedTables) {
-    for (const auto& [key, value] : rows[table]) {
-      if (value) {
-        sealed.put(table, key, seal(*ring, table, key, *value));
-      } else {
-        sealed.erase(table, key);
-      }
-    }
-  }
+  PEAT_TRY_VOID(seal_rows(*ring, rows, sealed));
   return inner_->commit(sealed);
 }
 

@@ -107,7 +107,7 @@ Status Store::load_counts(const View& view) {
     PEAT_TRY(const auto entry, view.next(Table::counts, from, false));
     if (!entry) break;
     from = entry->key;
-    PEAT_TRY(const auto content, open_record(Table::counts, from, entry->record));
+    PEAT_TRY(const auto content, view.content(Table::counts, *entry));
     PEAT_TRY(auto row, named(decode_count(content), Table::counts, from));
     collected += row.documents;
     counts_[row.full_prefix.empty() ? from : std::move(row.full_prefix)] = row.documents;
@@ -211,7 +211,7 @@ Result<DocumentStore::TombstonePage> Store::tombstones(std::string_view from,
       break;
     }
     page.next = entry->key;
-    PEAT_TRY(const auto content, open_record(Table::tombstones, page.next, entry->record));
+    PEAT_TRY(const auto content, view.content(Table::tombstones, *entry));
     PEAT_TRY(auto row, named(decode_tombstone_row(content), Table::tombstones, page.next));
     page.tombstones.push_back(std::move(row.record));
   }
@@ -246,7 +246,7 @@ Result<std::vector<FeedRow>> Store::feed(Seq after, std::size_t limit) const {
     if (!entry) break;
     from = entry->key;
     PEAT_TRY(const auto seq, named(decode_number(as_bytes(from)), Table::feed, from));
-    PEAT_TRY(const auto content, open_record(Table::feed, from, entry->record));
+    PEAT_TRY(const auto content, view.content(Table::feed, *entry));
     PEAT_TRY(auto row, named(decode_feed(seq, content), Table::feed, from));
     rows.push_back(std::move(row));
   }

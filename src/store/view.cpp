@@ -44,12 +44,20 @@ Result<std::optional<View::Entry>> View::next(Table table, std::string_view from
       if (it->second) record = *it->second;
     }
     PEAT_TRY(const auto stored, backend_->next(table, from, inclusive));
-    if (stored && (!first || stored->key < *first)) return Entry{stored->key, stored->value};
+    if (stored && (!first || stored->key < *first)) return Entry{stored->key, stored->value, true};
     if (!first) return std::nullopt;
-    if (record) return Entry{*first, *record};
+    if (record) return Entry{*first, *record, false};
     from = *first;  // erased: look behind it
     inclusive = false;
   }
+}
+
+Result<ByteView> View::content(Table table, const Entry& entry) const {
+  auto record = entry.record;
+  if (entry.committed) {
+    PEAT_TRY(record, backend_->unseal(table, entry.key, record));
+  }
+  return open_record(table, entry.key, record);
 }
 
 Result<std::optional<DocumentRow>> View::document(std::string_view key) const {
@@ -80,7 +88,7 @@ Result<std::vector<std::string>> hashed_group(const View& view, std::string_view
     PEAT_TRY(const auto entry, view.next(Table::documents, from, false));
     if (!entry || !is_hashed(entry->key) || !entry->key.starts_with(head)) break;
     from = entry->key;
-    PEAT_TRY(const auto content, open_record(Table::documents, from, entry->record));
+    PEAT_TRY(const auto content, view.content(Table::documents, *entry));
     auto row = decode_document(content);
     if (!row) return corrupt_row(Table::documents, from, row.error());
     keys.push_back(std::move(row->full_key));

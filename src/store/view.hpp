@@ -33,10 +33,14 @@ class View {
 
   struct Entry {
     std::string_view key;
-    ByteView record;  // as stored: open_record takes it apart
+    ByteView record;
+    bool committed = false;  // it is the backend's
   };
   // The first row at or after `from`, or strictly after it.
   Result<std::optional<Entry>> next(Table table, std::string_view from, bool inclusive) const;
+
+  // The content of its record; keys alone cost nothing.
+  Result<ByteView> content(Table table, const Entry& entry) const;
 
   Result<std::optional<DocumentRow>> document(std::string_view key) const;
   Result<std::optional<TombstoneRow>> tombstone(std::string_view key) const;

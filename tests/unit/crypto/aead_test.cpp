@@ -96,6 +96,33 @@ TEST(Aead, AnyChangedBitOfCiphertextTagNonceKeyOrDataIsRefused) {
   }
 }
 
+TEST(GcmKeys, OneKeySealsAndOpensAsTheVectorsSayHoweverOftenItWasUsed) {
+  for (const auto& v : kVectors) {
+    if (v.cipher != Cipher::aes_256_gcm) continue;
+    const auto nonce = *from_hex(v.nonce);
+    const auto data = *from_hex(v.data);
+    const auto text = *from_hex(v.text);
+    auto key = GcmKey::create(*from_hex(v.key)).value();
+    Bytes out = {1, 2};
+    for (int again = 0; again < 3; ++again) {
+      out.resize(2);
+      ASSERT_TRUE(key.seal(nonce, data, text, out)) << v.name;
+      EXPECT_EQ(to_hex(ByteView(out).subspan(2)), v.sealed) << v.name;
+      EXPECT_EQ(key.open(nonce, data, ByteView(out).subspan(2)).value(), text) << v.name;
+      // What is refused spoils nothing for what comes after.
+      auto changed = out;
+      changed.back() ^= 1;
+      EXPECT_FALSE(key.open(nonce, data, ByteView(changed).subspan(2))) << v.name;
+      EXPECT_FALSE(key.open(nonce, data, ByteView(out).first(kTagBytes - 1))) << v.name;
+    }
+  }
+  EXPECT_FALSE(GcmKey::create(Bytes(31)));
+  auto key = GcmKey::create(Bytes(32)).value();
+  Bytes out;
+  EXPECT_EQ(key.seal(Bytes(11), {}, {}, out).error().code, Code::invalid_argument);
+  EXPECT_FALSE(key.open(Bytes(13), {}, Bytes(32)));
+}
+
 TEST(Aead, TruncatedAndEmptyInputIsRefused) {
   const auto key = ascending(32);
   for (const auto cipher :
