@@ -241,6 +241,30 @@ TEST_F(Sealed, RowsAreSealedAnewAndTheOldKeyIsGone) {
   EXPECT_EQ(content(disk.open(), "plans:0"), "attack at dawn");
 }
 
+TEST_F(Sealed, WhatIsOnItsWayToTheDiskIsNotOverwrittenBySealingAnew) {
+  auto& store = disk.open();
+  fill(store, 24, "attack at dawn");
+  ASSERT_TRUE(store.reseal(disk.random));
+  disk.executor.run();  // the new key is durable, the first slice is due
+  const auto name = [](int n) { return "plans:" + std::to_string(n); };
+  for (int round = 0; round < 12; ++round) {  // a slice each, through all tables
+    disk.executor.hold_pool(true);
+    put(store, name(round), "attack at noon");  // in a commit that is under way
+    disk.executor.run();
+    put(store, name(12 + round), "dig in");  // waiting for the next one
+    disk.executor.advance(std::chrono::milliseconds(2));
+    disk.executor.hold_pool(false);
+    disk.executor.run();
+  }
+  finish(store);
+  disk.close();
+  const auto& again = disk.open();
+  for (int round = 0; round < 12; ++round) {
+    EXPECT_EQ(content(again, name(round)), "attack at noon");
+    EXPECT_EQ(content(again, name(12 + round)), "dig in");
+  }
+}
+
 TEST_F(Sealed, ACrashAtAnyMomentOfSealingAnewLosesNothing) {
   for (int moment = 0; moment < 14; ++moment) {
     disk.close_if_open();
