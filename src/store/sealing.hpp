@@ -54,16 +54,19 @@ struct StoreKeys {
   std::optional<StoreKey> previous;  // opens a store that is still wrapped by it
 };
 
+// Up to where records are sealed anew.
+struct SealingWalk {
+  Table table = Table::settings;
+  std::string key;
+  friend bool operator==(const SealingWalk&, const SealingWalk&) = default;
+};
+
 // More are not begun before the old ones are gone.
 inline constexpr std::size_t kMaxDataKeys = 16;
 
 class SealingRing {
  public:
-  struct Walk {
-    Table table = Table::settings;
-    std::string key;
-    friend bool operator==(const Walk&, const Walk&) = default;
-  };
+  using Walk = SealingWalk;
   using Shared = std::shared_ptr<const SealingRing>;
 
   // With one data key. `plain`: records of before are not sealed, and are from here on.
