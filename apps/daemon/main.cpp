@@ -66,7 +66,9 @@ class Daemon {
     router_ = std::make_unique<broker::Router>(*node_, limits_);
     if (access) router_->set_access(std::move(*access), [this] { return executor_.now().wall; });
     server_ = std::make_unique<broker::Server>(executor_.loop(), *router_, limits_);
-    if (auto status = server_->start(settings_.api); !status) {
+    auto status = server_->start(settings_.api);
+    if (status) status = start_local_api();
+    if (!status) {
       // The store is closed cleanly all the same.
       exit_code_ = report(status.error());
       stop_node();
@@ -82,6 +84,16 @@ class Daemon {
   }
 
  private:
+  Status start_local_api() {
+    if (settings_.api_socket == "none") return {};
+    if (!settings_.api_socket.empty()) return server_->start_local(settings_.api_socket.string());
+    const auto path = (settings_.data_dir / "api.sock").string();
+    if (auto started = server_->start_local(path); !started) {
+      log(node::LogLevel::warn, started.error().message);
+    }
+    return {};
+  }
+
   // nullopt: requests need no token.
   Result<std::optional<broker::Access>> load_access() const {
     if (settings_.api_tokens_file.empty()) return std::optional<broker::Access>();

@@ -20,6 +20,7 @@ struct Arguments {
   IdDeriveOptions derive;
   TokenNewOptions token;
   std::string rotate_data_dir;
+  std::string device;
 };
 using Shared = std::shared_ptr<Arguments>;
 using SessionSource = std::function<Session()>;
@@ -76,6 +77,22 @@ void add_mesh_commands(CLI::App& app, int& exit_code, const SessionSource& sessi
   join->add_option("link", a->join.link, "peat:join?…, or - for standard input.");
   join->add_option("--data-dir", a->join.data_dir, kDataDirHelp);
   join->add_option("--node-id", a->join.node_id, "This node's name. [the host's]");
+
+  join->add_option("--every", a->join.every_seconds,
+                   "Seconds between two questions while the device waits for approval. [15]")
+      ->check(CLI::Range(1, 3600));
+
+  add_command(*mesh, exit_code, "pending",
+              "List the devices that wait for approval (--enrollment-approval, on the authority).",
+              "  peat mesh pending\n", [=] { return run_mesh_pending(session()); });
+  auto* approve = add_command(
+      *mesh, exit_code, "approve", "Let a device in that waits for approval.",
+      "  peat mesh approve truck-7\n", [=] { return run_mesh_decide(session(), a->device, true); });
+  approve->add_option("device", a->device, "Name, id, or six digits of it or more.")->required();
+  auto* refuse = add_command(*mesh, exit_code, "deny", "Refuse a device that waits for approval.",
+                             "  peat mesh deny truck-7\n",
+                             [=] { return run_mesh_decide(session(), a->device, false); });
+  refuse->add_option("device", a->device, "Name, id, or six digits of it or more.")->required();
 
   auto* show =
       add_command(*mesh, exit_code, "show", "Print the mesh that a node belongs to.",

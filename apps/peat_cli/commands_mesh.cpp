@@ -11,7 +11,9 @@
 #include <filesystem>
 #include <ifaddrs.h>
 #include <iostream>
+#include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include "base/random.hpp"
 #include "broker/json_text.hpp"
@@ -22,6 +24,7 @@
 #include "node/enrollment_dial.hpp"
 #include "node/identity.hpp"
 #include "node/mesh_files.hpp"
+#include "peat_cli/http_client.hpp"
 #include "peat_cli/json.hpp"
 #include "peat_cli/prompt.hpp"
 #include "peat_cli/qr.hpp"
@@ -264,7 +267,27 @@ Result<node::EnrollmentResult> ask_authority(const crypto::SecretKey& key,
   return std::move(*outcome);
 }
 
-Result<security::Certificate> join(const security::JoinLink& link, const LocalNode& local) {
+// Asks until the operator has decided, or the invitation is over.
+Result<node::EnrollmentResult> ask_until_decided(const crypto::SecretKey& key,
+                                                 const security::JoinLink& link,
+                                                 const std::string& node_id,
+                                                 std::uint32_t every_seconds) {
+  for (bool told = false;; told = true) {
+    PEAT_TRY(auto result, ask_authority(key, link, node_id));
+    const auto* error = result.enrolled ? nullptr : &result.enrolled.error();
+    // Once it waits, an authority that is busy or away is no reason to give up.
+    const bool waits = error != nullptr && (error->code == Code::unavailable ||
+                                            (told && info(error->code).retry != RetryClass::never));
+    if (!waits || static_cast<std::uint64_t>(now_wall().ms) >= link.expires_at_ms) return result;
+    if (!told) {
+      fmt::print(stderr, "This device waits for approval (peat mesh approve {}).\n", node_id);
+    }
+    std::this_thread::sleep_for(std::chrono::seconds(every_seconds));
+  }
+}
+
+Result<security::Certificate> join(const security::JoinLink& link, const LocalNode& local,
+                                   std::uint32_t every_seconds) {
   if (static_cast<std::uint64_t>(now_wall().ms) >= link.expires_at_ms) {
     return fail(Code::bad_token, fmt::format("the invitation has expired at {} (or this machine's "
                                              "clock is wrong); ask for another",
@@ -275,7 +298,7 @@ Result<security::Certificate> join(const security::JoinLink& link, const LocalNo
   PEAT_TRY_VOID(refuse_second_mesh(files));
   SystemRandom random;
   PEAT_TRY(const auto key, node::load_identity(local.data_dir, random));
-  PEAT_TRY(const auto result, ask_authority(key, link, local.node_id));
+  PEAT_TRY(const auto result, ask_until_decided(key, link, local.node_id, every_seconds));
   if (!result.enrolled) return std::unexpected(result.enrolled.error());
   PEAT_TRY_VOID(save_membership(files, link, result, random));
   return result.enrolled->certificate;
@@ -355,7 +378,7 @@ int run_mesh_join(const Session& session, const MeshJoinOptions& options) {
   if (!text) return report(text.error());
   const auto link = security::JoinLink::parse(*text);
   if (!link) return report(link.error());
-  const auto certificate = join(*link, *local);
+  const auto certificate = join(*link, *local, options.every_seconds);
   if (!certificate) return report(certificate.error());
   if (session.mode == OutputMode::json) {
     std::string line;
@@ -373,6 +396,54 @@ int run_mesh_join(const Session& session, const MeshJoinOptions& options) {
   }
   print_next_steps(*local);
   return 0;
+}
+
+int run_mesh_pending(const Session& session) {
+  auto client = session.client();
+  if (!client) return report(client.error());
+  const auto response = checked(client->send({.target = "/api/v1/members/pending"}));
+  if (!response) return report(response.error());
+  if (session.mode == OutputMode::json) {
+    print_line(response->body);
+    return 0;
+  }
+  const auto body = parse_json_object(response->body);
+  if (!body) return report(body.error());
+  std::vector<std::vector<std::string>> rows{{"DEVICE", "NAME", "TIER", "PERMISSIONS"}};
+  for (const auto& value : body->at("pending").get_array()) {
+    const auto& device = value.get_object();
+    const auto text = [&device](const char* name) {
+      return std::string(std::string_view(device.at(name).get_string()));
+    };
+    rows.push_back({text("id").substr(0, 10), text("node_id"), text("tier"), text("permissions")});
+  }
+  print(rows.size() > 1 ? format_table(rows) : "no device waits for approval\n");
+  return 0;
+}
+
+int run_mesh_decide(const Session& session, const std::string& who, bool approve) {
+  auto client = session.client();
+  if (!client) return report(client.error());
+  const auto response = checked(client->send({.target = "/api/v1/members/pending"}));
+  if (!response) return report(response.error());
+  const auto body = parse_json_object(response->body);
+  if (!body) return report(body.error());
+  std::vector<std::string> found;
+  for (const auto& value : body->at("pending").get_array()) {
+    const auto& device = value.get_object();
+    const std::string id(std::string_view(device.at("id").get_string()));
+    const std::string_view name(device.at("node_id").get_string());
+    if (name == who || (who.size() >= 6 && id.starts_with(who))) found.push_back(id);
+  }
+  if (found.size() != 1) {
+    return report({found.empty() ? Code::not_found : Code::invalid_argument,
+                   fmt::format("{} devices that wait are called '{}'; `peat mesh pending` names "
+                               "them",
+                               found.size(), who)});
+  }
+  const auto decided = checked(client->send(
+      {approve ? "POST" : "DELETE", "/api/v1/members/pending/" + found.front(), {}, {}, {}}));
+  return decided ? 0 : report(decided.error());
 }
 
 int run_mesh_show(const Session& session, const std::string& data_dir) {

@@ -39,8 +39,13 @@ struct MeshJoinOptions {
   std::string link;  // "" or "-": asked for, or from standard input
   std::string data_dir;
   std::string node_id;
+  std::uint32_t every_seconds = 15;  // while the device waits for approval
 };
 int run_mesh_join(const Session& session, const MeshJoinOptions& options);
+
+int run_mesh_pending(const Session& session);
+// `who`: name, id, or six digits of it or more.
+int run_mesh_decide(const Session& session, const std::string& who, bool approve);
 
 int run_mesh_show(const Session& session, const std::string& data_dir);
 

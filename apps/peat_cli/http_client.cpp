@@ -1,13 +1,16 @@
 #include "peat_cli/http_client.hpp"
 
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <fmt/format.h>
 
 #include <array>
+#include <vector>
 
 #include "node/settings.hpp"
 #include "peat_cli/json.hpp"
@@ -58,7 +61,8 @@ struct HttpClient::Impl {
   std::string authority;
   std::string api;
   std::string token;
-  std::optional<beast::tcp_stream> stream;
+  std::string socket;  // path of a Unix socket, instead of host and port
+  std::optional<beast::basic_stream<asio::generic::stream_protocol>> stream;
   beast::flat_buffer buffer;
 
   // Runs one operation to its end. `start` is given a handler for its error code.
@@ -73,13 +77,21 @@ struct HttpClient::Impl {
 
   Status connect(std::chrono::seconds timeout) {
     if (stream) return {};
-    asio::ip::tcp::resolver resolver(loop);
+    std::vector<asio::generic::stream_protocol::endpoint> places;
     error_code error;
-    const auto addresses = resolver.resolve(host, port, error);
-    if (!error) {
+    if (socket.empty()) {
+      asio::ip::tcp::resolver resolver(loop);
+      for (const auto& entry : resolver.resolve(host, port, error)) {
+        places.emplace_back(entry.endpoint());
+      }
+    } else {
+      places.emplace_back(asio::local::stream_protocol::endpoint(socket));
+    }
+    for (const auto& place : places) {
       stream.emplace(loop);
       stream->expires_after(std::min(timeout, std::chrono::seconds(10)));
-      error = run([&](auto done) { stream->async_connect(addresses, done); });
+      error = run([&](auto done) { stream->async_connect(place, done); });
+      if (!error) break;
     }
     if (error) {
       stream.reset();
@@ -115,11 +127,25 @@ HttpClient::~HttpClient() = default;
 
 Result<HttpClient> HttpClient::create(std::string_view api) {
   auto text = api;
+  if (text.starts_with("unix:")) {
+    constexpr std::size_t kMostBytes = 107;  // sockaddr_un
+    text.remove_prefix(5);
+    if (text.empty() || text.size() > kMostBytes) {
+      return fail(Code::invalid_argument,
+                  fmt::format("--api '{}' is not unix:PATH with a path of 1 to 107 bytes", api));
+    }
+    auto impl = std::make_unique<Impl>();
+    impl->socket = text;
+    impl->authority = "localhost";
+    impl->api = api;
+    return HttpClient(std::move(impl));
+  }
   if (text.starts_with("http://")) text.remove_prefix(7);
   while (text.ends_with('/')) text.remove_suffix(1);
   auto address = node::HostPort::parse(text);
   if (!address) {
-    return fail(Code::invalid_argument, fmt::format("--api '{}' is not http://HOST:PORT", api));
+    return fail(Code::invalid_argument,
+                fmt::format("--api '{}' is neither http://HOST:PORT nor unix:PATH", api));
   }
   auto impl = std::make_unique<Impl>();
   impl->host = address->host;

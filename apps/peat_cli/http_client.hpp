@@ -33,7 +33,7 @@ struct HttpResponse {
 
 class HttpClient {
  public:
-  // "http://127.0.0.1:8081" or "127.0.0.1:8081".
+  // "http://127.0.0.1:8081", "127.0.0.1:8081", or "unix:/var/lib/peat/api.sock".
   static Result<HttpClient> create(std::string_view api);
   HttpClient(HttpClient&&) noexcept;
   HttpClient& operator=(HttpClient&&) noexcept;

@@ -207,7 +207,8 @@ int main(int argc, char** argv) {
                   "  peat COMMAND --help\n") +
       kExitCodes);
   app.require_subcommand(1);
-  app.add_option("--api", arguments.api, "The node's HTTP interface. [http://127.0.0.1:8081]")
+  app.add_option("--api", arguments.api,
+                 "The node's interface: http://HOST:PORT, or unix:PATH. [http://127.0.0.1:8081]")
       ->envname("PEAT_API");
   app.add_option("--output", arguments.output, "table, json or auto. [auto]")
       ->check(CLI::IsMember({"table", "json", "auto"}));

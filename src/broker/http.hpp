@@ -24,6 +24,7 @@ struct Request {
   std::optional<std::string> if_match;
   std::optional<std::string> if_none_match;
   std::string body;
+  bool local = false;  // came over the Unix socket: its owner's
 };
 
 // A body that is produced while it is sent, so that a long answer costs a bounded piece of

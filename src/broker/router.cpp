@@ -78,6 +78,8 @@ constexpr std::array<Segments, 3> kStorePath{"api", "v1", "store"};
 constexpr std::array<Segments, 4> kResealPath{"api", "v1", "store", "reseal"};
 constexpr std::array<Segments, 3> kAccessPath{"api", "v1", "access"};
 constexpr std::array<Segments, 3> kMembersPath{"api", "v1", "members"};
+constexpr std::array<Segments, 4> kPendingPath{"api", "v1", "members", "pending"};
+constexpr std::array<Segments, 5> kPendingOnePath{"api", "v1", "members", "pending", "{i}"};
 constexpr std::array<Segments, 3> kEventsPath{"api", "v1", "events"};
 constexpr std::array<Segments, 3> kCollectionsPath{"api", "v1", "documents"};
 constexpr std::array<Segments, 4> kCollectionPath{"api", "v1", "documents", "{c}"};
@@ -97,6 +99,9 @@ constexpr std::array kStore{Method{"GET", Media::none, get_store}};
 constexpr std::array kReseal{Method{"POST", Media::none, post_reseal}};
 constexpr std::array kAccess{Method{"GET", Media::none, get_access}};
 constexpr std::array kMembers{Method{"GET", Media::none, get_members}};
+constexpr std::array kPending{Method{"GET", Media::none, get_pending}};
+constexpr std::array kPendingOne{Method{"POST", Media::none, approve_pending},
+                                 Method{"DELETE", Media::none, deny_pending}};
 constexpr std::array kEvents{Method{"GET", Media::none, get_events}};
 constexpr std::array kCollections{Method{"GET", Media::none, get_collections}};
 constexpr std::array kCollection{Method{"GET", Media::none, get_listing},
@@ -157,6 +162,8 @@ const Router::Route* Router::find_route(const Target& target) const {
       Route{kAccessPath, kAccess},
       Route{kStorePath, kStore},
       Route{kResealPath, kReseal, Scope::admin, Scope::admin},
+      Route{kPendingPath, kPending},
+      Route{kPendingOnePath, kPendingOne, Scope::admin, Scope::admin},
       Route{kEventsPath, kEvents},
       Route{kCollectionsPath, kCollections},
       Route{kCollectionPath, kCollection},
@@ -174,7 +181,7 @@ bool Router::host_is_ours(std::string_view host) const {
 }
 
 Status Router::check_place(const Request& request) const {
-  if (access_) return {};
+  if (access_ || request.local) return {};
   if (!host_is_ours(request.host)) {
     return fail(Code::foreign_origin,
                 fmt::format("Host '{}' is not this server; use http://{}", request.host,
@@ -197,7 +204,7 @@ std::optional<Response> Router::refuse(const Request& request) const {
     return problem(Code::not_found, fmt::format("there is nothing at {}", request.target));
   }
   const bool reads = request.method == "GET" || request.method == "HEAD";
-  if (access_) {
+  if (access_ && !request.local) {
     const auto need = reads ? route->reading : route->changing;
     const auto allowed = access_->check(request.authorization, need, clock_());
     if (!allowed) {

@@ -36,6 +36,9 @@ void delete_peer(Call call);
 
 // routes_members.cpp
 void get_members(Call call);
+void get_pending(Call call);
+void approve_pending(Call call);
+void deny_pending(Call call);
 
 // routes_documents.cpp
 void get_collections(Call call);

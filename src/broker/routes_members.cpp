@@ -54,6 +54,44 @@ void append_member(std::string& out, const security::Member& member) {
 
 }  // namespace
 
+void get_pending(Call call) {
+  const auto devices = call.node.pending();
+  Response response;
+  JsonObject object(response.body);
+  object.member("pending");
+  JsonArray array(response.body);
+  for (const auto& device : devices) {
+    array.element();
+    JsonObject entry(response.body);
+    entry.text("id", device.subject.to_string());
+    entry.text("node_id", device.node_id);
+    entry.text("tier", security::to_string(device.tier));
+    entry.text("permissions", security::describe_permissions(device.permissions));
+    entry.integer("asked_at_ms", device.asked_at_ms);
+    entry.close();
+  }
+  array.close();
+  object.number("count", devices.size());
+  object.close();
+  call.respond(std::move(response));
+}
+
+namespace {
+
+void decide(const Call& call, bool approved) {
+  const auto id = EndpointId::parse(call.id);
+  const auto decided = id ? call.node.decide_pending(*id, approved) : std::unexpected(id.error());
+  if (!decided) return call.respond(problem(decided.error()));
+  Response response;
+  response.status = 204;
+  call.respond(std::move(response));
+}
+
+}  // namespace
+
+void approve_pending(Call call) { decide(call, true); }
+void deny_pending(Call call) { decide(call, false); }
+
 void get_members(Call call) {
   const auto members = call.node.members();
   Response response;

@@ -2,19 +2,25 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include <list>
 #include <optional>
+#include <type_traits>
+#include <unistd.h>
 
 namespace peat::broker {
 
@@ -24,6 +30,9 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using asio::ip::tcp;
+using Local = asio::local::stream_protocol;
+using Generic = asio::generic::stream_protocol;
+using Stream = beast::basic_stream<Generic>;
 using boost::system::error_code;
 
 constexpr std::size_t kReadChunk = 16U << 10;
@@ -91,18 +100,21 @@ void fill_header(http::response<Body>& message, const Response& response, unsign
 
 struct Server::State : std::enable_shared_from_this<Server::State> {
   State(asio::io_context& io, Router& routes, const Limits& bounds)
-      : loop(io), router(routes), limits(bounds), acceptor(io), cut_timer(io) {}
+      : loop(io), router(routes), limits(bounds), acceptor(io), local_acceptor(io), cut_timer(io) {}
 
   struct Session {
-    explicit Session(tcp::socket&& socket)
-        : stream(std::move(socket)), signal(std::make_shared<Signal>(stream.get_executor())) {}
-    beast::tcp_stream stream;
+    Session(Generic::socket&& socket, bool over_local)
+        : stream(std::move(socket)),
+          signal(std::make_shared<Signal>(stream.get_executor())),
+          local(over_local) {}
+    Stream stream;
     std::shared_ptr<Signal> signal;
     beast::flat_buffer buffer;
     std::uint64_t body_reserved = 0;
     bool idle = true;        // between requests
     bool streaming = false;  // an answer that may never end
     bool client_left = false;
+    const bool local;  // over the Unix socket
   };
   using SessionPtr = std::shared_ptr<Session>;
 
@@ -110,6 +122,8 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   Router& router;
   const Limits limits;
   tcp::acceptor acceptor;
+  Local::acceptor local_acceptor;
+  std::string local_path;  // of the Unix socket, to be removed
   asio::steady_timer cut_timer;
   std::list<SessionPtr> sessions;
   std::uint64_t bodies_bytes = 0;
@@ -118,7 +132,9 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   bool stopping = false;
   std::function<void()> stopped;
 
-  asio::awaitable<void> accept_loop();
+  template <class Acceptor>
+  asio::awaitable<void> accept_loop(Acceptor& from);
+  void take(Generic::socket socket, bool local);
   asio::awaitable<void> serve(SessionPtr session);
   asio::awaitable<bool> wait_for_bytes(SessionPtr session, bool first);
   std::optional<Response> header_problem(error_code error) const;
@@ -130,7 +146,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
                                bool keep_alive, bool head);
   asio::awaitable<bool> answer_stream(SessionPtr session, Response response, unsigned version,
                                       bool keep_alive);
-  void turn_away(tcp::socket socket);
+  void turn_away(Generic::socket socket);
   void watch_for_departure(const SessionPtr& session);
   void give_back_body(Session& session);
   void end_session(const SessionPtr& session);
@@ -142,13 +158,15 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   std::chrono::seconds idle_limit() const { return std::chrono::seconds(limits.http_idle_seconds); }
 };
 
-asio::awaitable<void> Server::State::accept_loop() {
+template <class Acceptor>
+asio::awaitable<void> Server::State::accept_loop(Acceptor& from) {
   const auto self = shared_from_this();
-  while (acceptor.is_open()) {
+  constexpr bool kLocal = std::is_same_v<Acceptor, Local::acceptor>;
+  while (from.is_open()) {
     error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
-    tcp::socket socket = co_await acceptor.async_accept(token);
-    if (error == asio::error::operation_aborted || !acceptor.is_open()) co_return;
+    typename Acceptor::protocol_type::socket socket = co_await from.async_accept(token);
+    if (error == asio::error::operation_aborted || !from.is_open()) co_return;
     if (error) {
       // Out of descriptors, most likely: without a pause this loop would spin.
       asio::steady_timer pause(loop, std::chrono::milliseconds(100));
@@ -157,24 +175,30 @@ asio::awaitable<void> Server::State::accept_loop() {
       co_await pause.async_wait(pause_token);
       continue;
     }
-    if (sessions.size() >= limits.http_connections) {
-      turn_away(std::move(socket));
-      continue;
+    if constexpr (!kLocal) {
+      error_code ignored;
+      socket.set_option(tcp::no_delay(true), ignored);
+      socket.set_option(asio::socket_base::keep_alive(true), ignored);
     }
-    error_code ignored;
-    socket.non_blocking(true, ignored);  // for the look in watch_for_departure
-    socket.set_option(tcp::no_delay(true), ignored);
-    socket.set_option(asio::socket_base::keep_alive(true), ignored);
-    auto session = std::make_shared<Session>(std::move(socket));
-    sessions.push_back(session);
-    // However the coroutine ends, by an exception too, its session ends with it.
-    asio::co_spawn(loop, serve(session),
-                   [self, session](const std::exception_ptr&) { self->end_session(session); });
+    take(Generic::socket(std::move(socket)), kLocal);
   }
 }
 
+void Server::State::take(Generic::socket socket, bool local) {
+  if (sessions.size() >= limits.http_connections) return turn_away(std::move(socket));
+  error_code ignored;
+  socket.non_blocking(true, ignored);  // for the look in watch_for_departure
+  auto session = std::make_shared<Session>(std::move(socket), local);
+  sessions.push_back(session);
+  // However the coroutine ends, by an exception too, its session ends with it.
+  asio::co_spawn(loop, serve(session),
+                 [self = shared_from_this(), session](const std::exception_ptr&) {
+                   self->end_session(session);
+                 });
+}
+
 // One write that either fits the socket's buffer or does not matter.
-void Server::State::turn_away(tcp::socket socket) {
+void Server::State::turn_away(Generic::socket socket) {
   ++refused;
   const auto response =
       problem(Code::too_many_connections,
@@ -186,7 +210,7 @@ void Server::State::turn_away(tcp::socket socket) {
   error_code ignored;
   socket.non_blocking(true, ignored);
   socket.write_some(asio::buffer(text), ignored);
-  socket.shutdown(tcp::socket::shutdown_send, ignored);
+  socket.shutdown(Generic::socket::shutdown_send, ignored);
 }
 
 asio::awaitable<void> Server::State::serve(SessionPtr session) {
@@ -200,7 +224,7 @@ asio::awaitable<void> Server::State::serve(SessionPtr session) {
     if (!go_on) break;
   }
   error_code ignored;
-  session->stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+  session->stream.socket().shutdown(Generic::socket::shutdown_send, ignored);
 }
 
 void Server::State::give_back_body(Session& session) {
@@ -273,7 +297,8 @@ asio::awaitable<bool> Server::State::serve_one(SessionPtr session, bool first) {
   const bool head = parser.get().method() == http::verb::head;
   bool keep_alive = parser.get().keep_alive();
   auto copy = parser.get();
-  const Request header_only = to_request(std::move(copy));
+  Request header_only = to_request(std::move(copy));
+  header_only.local = session->local;
   auto refusal = router.refuse(header_only);
   if (refusal) {
     // The body is left unread: the connection cannot be used again.
@@ -289,6 +314,7 @@ asio::awaitable<bool> Server::State::serve_one(SessionPtr session, bool first) {
     }
   }
   auto request = to_request(parser.release());
+  request.local = session->local;
   auto response = co_await ask_router(session, std::move(request));
   if (!response) co_return false;
   const bool kept = co_await answer(session, std::move(*response), version, keep_alive, head);
@@ -370,14 +396,14 @@ asio::awaitable<bool> Server::State::answer(SessionPtr session, Response respons
 void Server::State::watch_for_departure(const SessionPtr& session) {
   auto& socket = session->stream.socket();
   socket.async_wait(
-      tcp::socket::wait_read, [session = std::weak_ptr<Session>(session)](error_code error) {
+      Generic::socket::wait_read, [session = std::weak_ptr<Session>(session)](error_code error) {
         const auto alive = session.lock();
         if (!alive) return;
         char byte = 0;
         error_code peeked;
         const auto n = error ? std::size_t{0}
-                             : alive->stream.socket().receive(asio::buffer(&byte, 1),
-                                                              tcp::socket::message_peek, peeked);
+                             : alive->stream.socket().receive(
+                                   asio::buffer(&byte, 1), Generic::socket::message_peek, peeked);
         // Bytes, or bytes taken already, mean a next request: that client is there.
         if (n > 0 || peeked == asio::error::would_block) return;
         alive->client_left = true;
@@ -490,7 +516,33 @@ Status Server::start(const node::HostPort& address) {
   }
   state_->router.set_local_address(local_address());
   state_->router.set_counters([this] { return counters(); });
-  asio::co_spawn(state_->loop, state_->accept_loop(), asio::detached);
+  asio::co_spawn(state_->loop, state_->accept_loop(acceptor), asio::detached);
+  return {};
+}
+
+Status Server::start_local(const std::string& path) {
+  constexpr mode_t kOwnerAlone = 0177;
+  auto& acceptor = state_->local_acceptor;
+  if (path.size() >= sizeof(sockaddr_un::sun_path)) {
+    return fail(Code::bad_setting,
+                fmt::format("api_socket {}: a socket's path has at most {} bytes", path,
+                            sizeof(sockaddr_un::sun_path) - 1));
+  }
+  struct stat there{};
+  // What a node that was killed has left; nothing else is removed.
+  if (::lstat(path.c_str(), &there) == 0 && S_ISSOCK(there.st_mode)) ::unlink(path.c_str());
+  error_code error;
+  const auto before = ::umask(kOwnerAlone);
+  acceptor.open(Local(), error);
+  if (!error) acceptor.bind(Local::endpoint(path), error);
+  ::umask(before);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error) {
+    return fail(Code::io_error,
+                fmt::format("api_socket: cannot listen on {}: {}", path, error.message()));
+  }
+  state_->local_path = path;
+  asio::co_spawn(state_->loop, state_->accept_loop(acceptor), asio::detached);
   return {};
 }
 
@@ -510,6 +562,8 @@ void Server::stop(Duration patience, std::function<void()> done) {
   state.stopped = std::move(done);
   error_code ignored;
   state.acceptor.close(ignored);
+  state.local_acceptor.close(ignored);
+  if (!state.local_path.empty()) ::unlink(state.local_path.c_str());
   for (const auto& session : state.sessions) {
     if (session->idle) session->stream.cancel();
     if (session->streaming) session->signal->set();

@@ -5,6 +5,9 @@
 // http_connections are served; one more is told 503. All request bodies together take at most
 // http_bodies_bytes of memory, one at most http_body_bytes.
 //
+// Over the Unix socket the file's permissions decide: requests need no token, and no Host or Origin
+// of ours, because no web page gets there.
+//
 // Threading: the loop. Errors: start() gives Code::io_error or bad_setting with the address.
 #pragma once
 
@@ -31,6 +34,9 @@ class Server {
 
   // Listens; `address` is numeric. Port 0 chooses one.
   Status start(const node::HostPort& address);
+  // Listens on a Unix socket of this path, which its owner alone may use, as well. A socket that is
+  // there already is replaced: the caller knows that no other node uses it.
+  Status start_local(const std::string& path);
   std::string local_address() const;  // "127.0.0.1:8081"
   node::HttpCounters counters() const;
 

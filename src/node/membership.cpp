@@ -166,6 +166,7 @@ Status Membership::open_enrollment() {
   options.server = deps_.key.public_key();
   options.mesh_name = credentials_.mesh_name;
   options.policy = credentials_.policy;
+  options.approval = deps_.approval;
   options.limits = deps_.limits;
   service_ = std::make_unique<security::EnrollmentService>(
       *authority_, credentials_.formation_secret, trust_, std::move(options));
@@ -238,6 +239,21 @@ std::optional<security::Standing> Membership::author(std::span<const std::uint8_
 }
 
 std::vector<security::Member> Membership::members() const { return trust_.members(wall()); }
+
+std::vector<security::PendingDevice> Membership::pending() const {
+  return service_ ? service_->pending() : std::vector<security::PendingDevice>();
+}
+
+Status Membership::decide_pending(const EndpointId& device, bool approved) {
+  if (!service_) {
+    return fail(Code::not_found, "this node enrols nobody: devices wait at the mesh's authority");
+  }
+  PEAT_TRY_VOID(service_->decide(device, approved));
+  tell(LogLevel::info, "pending " + device.to_string(),
+       fmt::format("device {} by the operator subject={}", approved ? "approved" : "refused",
+                   device.to_string()));
+  return {};
+}
 
 // --- documents ---------------------------------------------------------------------------------
 

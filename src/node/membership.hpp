@@ -58,6 +58,7 @@ class Membership {
     std::function<Status(const EndpointId&, std::string_view alpn)> may_use;
     // Certificates or revocations were looked at: who may do what may have changed.
     std::function<void()> on_looked;
+    bool approval = false;  // EnrollmentOptions
   };
   // nullptr: no credentials, no membership.
   static Result<std::unique_ptr<Membership>> open(Deps deps, MeshFiles files);
@@ -79,6 +80,9 @@ class Membership {
   const security::MeshCredentials& credentials() const { return credentials_; }
   bool is_authority() const { return authority_.has_value(); }
   std::vector<security::Member> members() const;
+  // Devices that wait for approval; on the authority alone.
+  std::vector<security::PendingDevice> pending() const;
+  Status decide_pending(const EndpointId& device, bool approved);
   Peers peers() const { return peers_; }
 
  private:

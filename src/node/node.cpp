@@ -78,6 +78,13 @@ class NodeImpl final : public Node {
   std::vector<PeerInfo> peers() const override;
   void add_peer(const PeerSetting& peer, Done done) override;
   void remove_peer(const EndpointId& peer, Done done) override;
+  std::vector<security::PendingDevice> pending() const override {
+    return membership_ ? membership_->pending() : std::vector<security::PendingDevice>();
+  }
+  Status decide_pending(const EndpointId& device, bool approved) override {
+    return membership_ ? membership_->decide_pending(device, approved)
+                       : NodeApi::decide_pending(device, approved);
+  }
   store::StoreStats store() const override { return store_->stats(); }
   void reseal(Done done) override;
   AccessInfo access() const override;
@@ -249,7 +256,8 @@ Status NodeImpl::open_membership() {
                         [this](const EndpointId& peer, std::string_view alpn) {
                           return access_->may_use(peer, alpn);
                         },
-                        [this] { look_at_rights(); }};
+                        [this] { look_at_rights(); },
+                        settings_.enrollment_approval};
   PEAT_TRY(membership_, Membership::open(std::move(deps), MeshFiles{settings_.data_dir}));
   return {};
 }

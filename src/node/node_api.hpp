@@ -18,6 +18,7 @@
 #include "peat/automerge/types.hpp"
 #include "peat/error.hpp"
 #include "peat/ids.hpp"
+#include "security/enrollment_service.hpp"
 #include "security/trust.hpp"
 #include "sync/access.hpp"
 #include "sync/documents.hpp"
@@ -143,8 +144,13 @@ class NodeApi {
   // --- members of the mesh, by certificate; empty without certificates -------------------------
   virtual std::vector<security::Member> members() const { return {}; }
 
-  // --- the store
-  // ----------------------------------------------------------------------------------
+  // --- devices that wait for approval; on the authority ------------------------------------------
+  virtual std::vector<security::PendingDevice> pending() const { return {}; }
+  virtual Status decide_pending(const EndpointId& device, bool /*approved*/) {
+    return fail(Code::not_found, "no device " + device.short_form() + " waits for approval");
+  }
+
+  // --- the store: encryption --------------------------------------------------------------------
   virtual store::StoreStats store() const { return {}; }
   // Begins to seal every row of an encrypted store anew; `done` when that is durable, store() tells
   // how it goes on. Errors: unsupported, unavailable (DocumentStore::reseal).

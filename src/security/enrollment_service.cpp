@@ -17,6 +17,8 @@ constexpr std::string_view kSeen = "the request was seen before";
 constexpr std::string_view kBadName = "this name is not to be had";
 constexpr std::string_view kRevoked = "this key was revoked";
 constexpr std::string_view kNoRenewal = "there is nothing to renew";
+constexpr std::string_view kNotApproved = "the operator has refused this device";
+constexpr std::int64_t kPendingForMs = 60 * 60 * 1000;
 constexpr std::string_view kBusy = "too many requests; try again later";
 constexpr std::uint8_t kRecordVersion = 1;
 
@@ -178,6 +180,9 @@ EnrollmentVerdict EnrollmentService::enroll(const EnrollmentRequest& request,
   if (!again && spent_.size() >= options_.limits.enrollment_tokens) {
     return refuse(kBusy, "enrollment_tokens is reached");
   }
+  if (options_.approval && !again) {
+    if (auto verdict = await_approval(request, terms, now)) return std::move(*verdict);
+  }
   auto& spent = spent_[terms.id];
   spent.expires_at_ms = terms.expires_at_ms;
   const bool first = spent.subjects.insert(request.subject).second;
@@ -186,6 +191,53 @@ EnrollmentVerdict EnrollmentService::enroll(const EnrollmentRequest& request,
               endpoint, now, "enrolled " + describe(request));
   verdict.spent = first;
   return verdict;
+}
+
+std::optional<EnrollmentVerdict> EnrollmentService::await_approval(const EnrollmentRequest& request,
+                                                                   const InvitationTerms& terms,
+                                                                   WallTime now) {
+  const auto found = waiting_.find(request.subject);
+  const bool same = found != waiting_.end() && found->second.device.node_id == request.node_id &&
+                    found->second.device.permissions == terms.permissions &&
+                    found->second.device.tier == terms.tier;
+  // What was approved is what was seen.
+  if (same && found->second.approved) {
+    const bool approved = *found->second.approved;
+    if (!approved) {
+      return deny(std::string(kNotApproved), describe(request) + " problem=\"refused by hand\"",
+                  request.timestamp_ms);
+    }
+    waiting_.erase(found);
+    return std::nullopt;
+  }
+  if (found == waiting_.end() && waiting_.size() >= kMaxPending) {
+    return deny(std::string(kBusy), describe(request) + " problem=\"too many wait for approval\"",
+                request.timestamp_ms);
+  }
+  waiting_[request.subject] = {
+      {request.subject, request.node_id, terms.tier, terms.permissions, now.ms}, std::nullopt};
+  EnrollmentVerdict verdict;
+  verdict.response.status = EnrollmentStatus::pending;
+  verdict.response.timestamp_ms = static_cast<std::uint64_t>(now.ms);
+  verdict.audit = "enrolment waits for approval " + describe(request);
+  return verdict;
+}
+
+std::vector<PendingDevice> EnrollmentService::pending() const {
+  std::vector<PendingDevice> out;
+  for (const auto& [subject, waiting] : waiting_) {
+    if (!waiting.approved) out.push_back(waiting.device);
+  }
+  return out;
+}
+
+Status EnrollmentService::decide(const EndpointId& subject, bool approved) {
+  const auto found = waiting_.find(subject);
+  if (found == waiting_.end()) {
+    return fail(Code::not_found, "no device " + subject.short_form() + " waits for approval");
+  }
+  found->second.approved = approved;
+  return {};
 }
 
 EnrollmentVerdict EnrollmentService::renew(const EnrollmentRequest& request,
@@ -246,6 +298,9 @@ void EnrollmentService::forget_expired(WallTime now) {
     seen_.erase(seen_order_.front().second);
     seen_order_.pop_front();
   }
+  std::erase_if(waiting_, [&](const auto& entry) {
+    return entry.second.device.asked_at_ms + kPendingForMs < now.ms;
+  });
   std::erase_if(spent_, [&](const auto& entry) {
     return entry.second.expires_at_ms <= static_cast<std::uint64_t>(now.ms);
   });

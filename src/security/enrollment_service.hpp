@@ -46,7 +46,18 @@ struct EnrollmentOptions {
   std::string mesh_name;
   MembershipPolicy policy = MembershipPolicy::controlled;
   std::chrono::milliseconds validity = kDefaultValidity;
-  Limits limits;
+  // A device with a good invitation still waits for approve().
+  bool approval = false;
+  Limits limits = {};
+};
+
+// A device that waits for the operator.
+struct PendingDevice {
+  EndpointId subject;
+  std::string node_id;
+  Tier tier = Tier::edge;
+  Permissions permissions = 0;
+  std::int64_t asked_at_ms = 0;  // the last time: it goes on asking
 };
 
 // One use of an invitation.
@@ -83,6 +94,13 @@ class EnrollmentService {
 
   std::vector<DialableMember> dialable;  // told to new members
 
+  // Approval. Who waits, with invitations that were checked; who has not asked for an hour is
+  // forgotten, and so is everything after a restart: the device goes on asking.
+  static constexpr std::size_t kMaxPending = 256;  // further ones are told to come back
+  std::vector<PendingDevice> pending() const;      // by subject
+  // What the device is told when it asks next. Code::not_found: it does not wait.
+  Status decide(const EndpointId& subject, bool approved);
+
  private:
   struct Spent {
     std::uint64_t expires_at_ms = 0;
@@ -94,6 +112,9 @@ class EnrollmentService {
                            WallTime now);
   EnrollmentVerdict renew(const EnrollmentRequest& request, const EndpointId& endpoint,
                           WallTime now);
+  // nullopt: approved.
+  std::optional<EnrollmentVerdict> await_approval(const EnrollmentRequest& request,
+                                                  const InvitationTerms& terms, WallTime now);
   EnrollmentVerdict approve(const CertificateRequest& wanted, const EndpointId& endpoint,
                             WallTime now, std::string audit);
   void remember(const EnrollmentRequest& request, WallTime now);
@@ -105,6 +126,11 @@ class EnrollmentService {
   TrustStore& trust_;
   EnrollmentOptions options_;
   std::map<InvitationId, Spent> spent_;
+  struct Waiting {
+    PendingDevice device;
+    std::optional<bool> approved;
+  };
+  std::map<EndpointId, Waiting> waiting_;
   std::set<crypto::Signature> seen_;
   std::deque<std::pair<std::int64_t, crypto::Signature>> seen_order_;  // until when
 };

@@ -227,6 +227,34 @@ class Mesh(LabTest):
         wait_for(lambda: len(depot.connected()) == 2, "both are back")
         wait_for(lambda: truck.get("plans", "1"), "what was withheld comes under other rules")
 
+    def test_with_approval_a_device_waits_until_the_operator_lets_it_in(self):
+        self.init()
+        depot = self.start("depot", arguments=["--enrollment-approval"])
+        joins = {}
+        for name in ("truck", "spy"):
+            joins[name] = subprocess.Popen(
+                [BIN / "peat", "mesh", "join", "--data-dir", self.data(name), "--node-id", name,
+                 "--every", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True)
+            joins[name].stdin.write(self.invite(depot) + "\n")
+            joins[name].stdin.flush()
+            joins[name].stdin.close()
+            joins[name].stdin = None
+        waiting = lambda: {d["node_id"] for d in  # noqa: E731
+                           json.loads(self.good("mesh", "pending", at=depot))["pending"]}
+        wait_for(lambda: waiting() == {"truck", "spy"}, "both wait")
+        self.assertFalse((self.data("truck") / "mesh.credentials").exists())
+        self.good("mesh", "deny", "spy", at=depot)
+        self.good("mesh", "approve", "truck", at=depot)
+        _, told = joins["truck"].communicate(timeout=40)
+        self.assertEqual(joins["truck"].returncode, 0, told)
+        self.assertIn("waits for approval", told)
+        _, told = joins["spy"].communicate(timeout=40)
+        self.assertEqual(joins["spy"].returncode, 3)
+        self.assertIn("refused", told)
+        truck = self.start("truck")
+        wait_for(lambda: truck.id in depot.connected(), "it is in")
+
     def test_a_member_without_admin_revokes_nobody(self):
         depot, truck, boat = self.mesh_of_three()
         wait_for(lambda: truck.member("boat"), "certificates travel")
@@ -270,9 +298,25 @@ class Mesh(LabTest):
         self.good("--token-file", read, "status", at=depot)
         self.assertEqual(self.peat("--token-file", read, "put", "t/x", "{}", at=depot).returncode, 3)
         self.good("--token-file", write, "put", "t/x", "{}", at=depot)
+        # The owner's socket needs none, and is the owner's alone.
+        path = self.data("depot") / "api.sock"
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+        self.good("--api", f"unix:{path}", "put", "t/y", "{}")
+        self.assertIn("t", self.good("--api", f"unix:{path}", "status"))
+        depot.kill()
+        depot.start()  # over what a killed node has left
+        depot.api = urllib.parse.urlsplit(f"http://127.0.0.1:{depot.api.port}")
+        self.good("--api", f"unix:{path}", "get", "t/y")
+        self.assertEqual(depot.stop(), 0)
+        self.assertFalse(path.exists())
+        depot.arguments += ["--api-socket", "none"]
+        depot.start()
+        self.assertFalse(path.exists())
 
     def test_the_commands_have_help_with_examples(self):
-        for command in ("mesh", "mesh init", "mesh invite", "mesh join", "mesh show", "cert",
+        for command in ("mesh", "mesh init", "mesh invite", "mesh join", "mesh show",
+                        "mesh pending", "mesh approve", "mesh deny", "access", "store show",
+                        "store reseal", "cert",
                         "cert list", "cert show", "cert issue", "cert revoke", "cert renew", "token new",
                         "id derive", "id rotate"):
             self.assertIn("Examples:", self.good(*command.split(), "--help"), command)

@@ -292,6 +292,7 @@ TEST_F(NodeTest, EverySettingHasAnEffectThatIsTested) {
                                          "data_dir",
                                          "bind",
                                          "api",              // the ready line, system tests
+                                         "api_socket",       // system_mesh
                                          "api_tokens_file",  // system_mesh
                                          "store_key_file",   // system_node_lifecycle
                                          "store_passphrase_file",
@@ -305,6 +306,7 @@ TEST_F(NodeTest, EverySettingHasAnEffectThatIsTested) {
                                          "formation_binding",            // WhoHasProvedItself…
                                          "allow_weak_secret",            // AWeakSecretNeedsLeave
                                          "allow_unauthenticated_peers",  // WithoutASecret…
+                                         "enrollment_approval",          // system_mesh
                                          "legacy_identity",              // IdentityIsPerDevice…
                                          "native_protocol",              // TheProtocolSetting…
                                          "gso",

@@ -442,8 +442,59 @@ TEST_F(Enrollment, D37ARevokedKeyNeitherRenewsNorEnrolsAgain) {
   EXPECT_EQ(verdict_.response.status, EnrollmentStatus::revoked);
 }
 
+TEST_F(Enrollment, ADeviceWithAGoodInvitationWaitsUntilTheOperatorHasDecided) {
+  EnrollmentOptions options{kServer, "TEST", MembershipPolicy::controlled, hours(1), true, {}};
+  EnrollmentService service(mesh_.authority(), credentials_.formation_secret, trust_, options);
+  const auto token = invite("*", 2);
+  const auto ask = [&](std::uint8_t device, std::string name, std::uint64_t when) {
+    const auto c = client(device, std::move(name), token, when);
+    return service.process(request_of(c), key_of(device).public_key(), at(when));
+  };
+  EXPECT_EQ(ask(1, "a", kT0).response.status, EnrollmentStatus::pending);
+  EXPECT_EQ(ask(2, "b", kT0).response.status, EnrollmentStatus::pending);
+  EXPECT_FALSE(ask(1, "a", kT0 + 1).issued);
+  EXPECT_TRUE(service.token_uses().empty()) << "who waits has used nothing up";
+  ASSERT_EQ(service.pending().size(), 2U);
+  EXPECT_EQ(service.decide(key_of(9).public_key(), true).error().code, Code::not_found);
+  EXPECT_TRUE(service.decide(key_of(1).public_key(), true));
+  EXPECT_TRUE(service.decide(key_of(2).public_key(), false));
+  // Approved was the device as it was shown: under another name it waits again.
+  EXPECT_EQ(ask(1, "admin", kT0 + 2).response.status, EnrollmentStatus::pending);
+  EXPECT_EQ(ask(2, "b", kT0 + 2).response.status, EnrollmentStatus::denied);
+  EXPECT_TRUE(service.decide(key_of(1).public_key(), true));
+  EXPECT_EQ(ask(1, "admin", kT0 + 3).response.status, EnrollmentStatus::approved);
+  // Who has it already needs no second approval; who asks no more is forgotten.
+  EXPECT_EQ(ask(1, "admin", kT0 + 4).response.status, EnrollmentStatus::approved);
+  EXPECT_EQ(ask(3, "c", kT0 + 5).response.status, EnrollmentStatus::pending);
+  (void)ask(4, "d", kT0 + 59 * 60'000);
+  EXPECT_EQ(service.pending().size(), 2U);
+}
+
+TEST_F(Enrollment, SoManyDevicesWaitAndNoMore) {
+  EnrollmentOptions options{kServer, "TEST", MembershipPolicy::controlled, hours(1), true, {}};
+  EnrollmentService service(mesh_.authority(), credentials_.formation_secret, trust_, options);
+  const auto token = invite("*", 1000);
+  std::size_t waiting = 0;
+  std::string last;
+  for (std::size_t n = 0; n <= EnrollmentService::kMaxPending; ++n) {
+    const auto key = crypto::SecretKey::generate(random_);
+    EnrollmentTask task;
+    task.server = kServer;
+    task.authority = mesh_.authority().public_key();
+    task.mesh_id = mesh_.mesh_id();
+    task.node_id = "n";
+    task.token = token;
+    const auto c = EnrollmentClient::begin(key, task, Now{Instant{}, at(kT0)}).value();
+    const auto verdict = service.process(request_of(c), key.public_key(), at(kT0));
+    waiting += verdict.response.status == EnrollmentStatus::pending ? 1 : 0;
+    last = verdict.response.reason;
+  }
+  EXPECT_EQ(waiting, EnrollmentService::kMaxPending);
+  EXPECT_EQ(last, "too many requests; try again later");
+}
+
 TEST_F(Enrollment, LimitsHold) {
-  EnrollmentOptions options{kServer, "TEST", MembershipPolicy::controlled, hours(1), {}};
+  EnrollmentOptions options{kServer, "TEST", MembershipPolicy::controlled, hours(1), false, {}};
   options.limits.enrollment_seen = 2;
   options.limits.enrollment_tokens = 2;
   EnrollmentService service(mesh_.authority(), credentials_.formation_secret, trust_, options);
