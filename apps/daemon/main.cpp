@@ -14,6 +14,7 @@
 #include "broker/server.hpp"
 #include "daemon/logging.hpp"
 #include "daemon/process.hpp"
+#include "node/backup.hpp"
 #include "node/command_line.hpp"
 #include "node/identity.hpp"
 #include "node/node.hpp"
@@ -194,6 +195,14 @@ int run(int argc, char** argv) {
   auto loaded = node::load_settings(*command_line, environment);
   node::forget_secret_variables();
   if (!loaded) return report(loaded.error());
+  if (command_line->restore_from) {
+    const auto size = node::restore(*command_line->restore_from, loaded->settings.data_dir);
+    if (!size) return report(size.error());
+    fmt::print(stderr,
+               "peat-mesh-node: {} bytes restored into {}; the node begins there as a new one\n",
+               *size, loaded->settings.data_dir.string());
+    return 0;
+  }
   if (command_line->print_config) fmt::print("{}", node::print_settings(*loaded));
   if (command_line->check_config) {
     const auto secret = node::load_formation_secret(loaded->settings);

@@ -15,6 +15,11 @@ std::string text_of(const boost::json::object& object, const char* name) {
   return boost::json::serialize(*value);
 }
 
+std::uint64_t number_of(const boost::json::object& object, const char* name) {
+  const auto* value = object.if_contains(name);
+  return value != nullptr && value->is_number() ? value->to_number<std::uint64_t>() : 0;
+}
+
 std::string local_time(std::int64_t seconds) {
   const std::time_t when = seconds;
   std::tm parts{};

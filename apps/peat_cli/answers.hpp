@@ -12,6 +12,7 @@ namespace peat::cli {
 
 // A member as text for a table; "-" if there is none.
 std::string text_of(const boost::json::object& object, const char* name);
+std::uint64_t number_of(const boost::json::object& object, const char* name);  // 0: there is none
 std::string local_time(std::int64_t seconds);
 
 // Hands the answer, a JSON object, to `table`.

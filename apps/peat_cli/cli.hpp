@@ -24,4 +24,7 @@ CLI::App* add_command(CLI::App& parent, int& exit_code, const char* name, const 
 // `peat mesh`, `peat cert` and what belongs to `peat id`; `session` is asked when a command runs.
 void add_security_commands(CLI::App& app, int& exit_code, std::function<Session()> session);
 
+// `peat sync`, `explain`, `quarantine` and `backup`.
+void add_operation_commands(CLI::App& app, int& exit_code, std::function<Session()> session);
+
 }  // namespace peat::cli

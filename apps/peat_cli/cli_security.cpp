@@ -104,12 +104,14 @@ void add_store_commands(CLI::App& app, int& exit_code, const SessionSource& sess
   auto* store = app.add_subcommand("store", "The node's document store on its disk.");
   store->require_subcommand(1);
   store->fallthrough();
-  store->footer("\nExamples:\n  peat store show\n  peat store reseal\n");
+  store->footer("\nExamples:\n  peat store show\n  peat store reseal\n  peat store compact\n");
   add_command(*store, exit_code, "show", "Show whether the store is encrypted, and its size.",
               "  peat store show\n", [=] { return run_store(session()); });
   add_command(*store, exit_code, "reseal",
               "Seal every row of an encrypted store anew with a fresh key, while it is in use.",
               "  peat store reseal\n", [=] { return run_store_reseal(session()); });
+  add_command(*store, exit_code, "compact", "Give the disk back what the store does not need.",
+              "  peat store compact\n", [=] { return run_store_compact(session()); });
 }
 
 void add_cert_commands(CLI::App& app, int& exit_code, const SessionSource& session,

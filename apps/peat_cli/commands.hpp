@@ -117,6 +117,20 @@ int run_resolve(const Session& session, const UpdateOptions& options);
 Result<std::string> merge_patch(const std::vector<std::string>& set,
                                 const std::vector<std::string>& unset);
 
+// commands_operations.cpp
+int run_sync(const Session& session);
+struct ExplainOptions {
+  std::string document;  // "": the peer alone
+  std::string peer;      // an endpoint id, or how the only one begins
+};
+int run_explain(const Session& session, const ExplainOptions& options);
+int run_quarantine_list(const Session& session);
+int run_quarantine_show(const Session& session, const std::string& document);
+int run_quarantine_retry(const Session& session, const std::string& document);
+int run_quarantine_drop(const Session& session, const std::string& document);
+int run_backup(const Session& session, const std::string& file);
+int run_store_compact(const Session& session);
+
 // commands_bulk.cpp
 struct ImportOptions {
   std::string collection;

@@ -8,6 +8,7 @@
 #include "broker/json_text.hpp"
 #include "node/identity.hpp"
 #include "node/settings.hpp"
+#include "peat_cli/answers.hpp"
 #include "peat_cli/commands.hpp"
 #include "peat_cli/commands_mesh.hpp"
 #include "peat_cli/json.hpp"
@@ -18,18 +19,6 @@ namespace peat::cli {
 namespace {
 
 constexpr std::size_t kErrorWidth = 40;
-
-std::string text_of(const boost::json::object& object, const char* name) {
-  const auto* value = object.if_contains(name);
-  if (value == nullptr || value->is_null()) return "-";
-  if (value->is_string()) return std::string(std::string_view(value->get_string()));
-  return boost::json::serialize(*value);
-}
-
-std::uint64_t number_of(const boost::json::object& object, const char* name) {
-  const auto* value = object.if_contains(name);
-  return value != nullptr && value->is_number() ? value->to_number<std::uint64_t>() : 0;
-}
 
 std::string peer_table(const boost::json::array& peers) {
   std::vector<std::vector<std::string>> rows{

@@ -24,6 +24,9 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
+// A node that copies its store answers when the copy is made.
+constexpr std::chrono::minutes kFirstByte(10);
+
 http::request<http::string_body> to_message(const HttpRequest& request, const std::string& host,
                                             const std::string& token) {
   http::request<http::string_body> message;
@@ -185,15 +188,15 @@ Result<HttpResponse> HttpClient::send(const HttpRequest& request, std::chrono::s
   }
 }
 
-Result<HttpResponse> HttpClient::follow(const std::string& target,
-                                        const std::function<bool(std::string_view line)>& on_line) {
+Result<HttpResponse> HttpClient::download(
+    const std::string& target, const std::function<Status(std::string_view bytes)>& on_bytes) {
   auto& impl = *impl_;
   impl.stream.reset();
   PEAT_TRY_VOID(impl.connect(std::chrono::seconds(10)));
   const auto message = to_message({.target = target}, impl.authority, impl.token);
   http::response_parser<http::string_body> parser;
   parser.body_limit(boost::none);
-  impl.stream->expires_after(std::chrono::seconds(10));
+  impl.stream->expires_after(kFirstByte);
   auto error = impl.run([&](auto done) { http::async_write(*impl.stream, message, done); });
   if (!error) {
     error = impl.run(
@@ -203,28 +206,41 @@ Result<HttpResponse> HttpClient::follow(const std::string& target,
   HttpResponse response;
   response.status = static_cast<int>(parser.get().result_int());
   impl.stream->expires_never();
-  std::string pending;
   while (!parser.is_done()) {
     error = impl.run(
         [&](auto done) { http::async_read_some(*impl.stream, impl.buffer, parser, done); });
     if (error && error != http::error::end_of_stream) return impl.broken(error);
     auto& body = parser.get().body();
     if (response.status >= 400) continue;
-    pending += body;
+    const auto taken = on_bytes(body);
     body.clear();
+    if (!taken) {
+      impl.stream.reset();
+      return std::unexpected(taken.error());
+    }
+  }
+  response.body = parser.get().body();
+  impl.stream.reset();
+  return response;
+}
+
+Result<HttpResponse> HttpClient::follow(const std::string& target,
+                                        const std::function<bool(std::string_view line)>& on_line) {
+  std::string pending;
+  bool ended = false;  // by the reader
+  auto response = download(target, [&](std::string_view bytes) -> Status {
+    pending += bytes;
     std::size_t begin = 0;
     for (auto end = pending.find('\n'); end != std::string::npos; end = pending.find('\n', begin)) {
       const auto line = std::string_view(pending).substr(begin, end - begin);
       begin = end + 1;
-      if (!line.empty() && !on_line(line)) {
-        impl.stream.reset();
-        return response;
-      }
+      ended = !line.empty() && !on_line(line);
+      if (ended) return fail(Code::cancelled, "the reader has seen enough");
     }
     pending.erase(0, begin);
-  }
-  response.body = parser.get().body();
-  impl.stream.reset();
+    return {};
+  });
+  if (ended) return HttpResponse{.status = 200, .etag = {}, .body = {}};
   return response;
 }
 

@@ -45,6 +45,10 @@ class HttpClient {
   // The whole exchange must end within `timeout`.
   Result<HttpResponse> send(const HttpRequest& request,
                             std::chrono::seconds timeout = std::chrono::seconds(300));
+  // Hands the body to `on_bytes` piece by piece, however long it is, until that fails or it ends. A
+  // status of 400 and more is returned with its body.
+  Result<HttpResponse> download(const std::string& target,
+                                const std::function<Status(std::string_view bytes)>& on_bytes);
   // Hands each line of an endless answer to `on_line` until that returns false or the server ends
   // it. A status of 400 and more is returned with its body, no line.
   Result<HttpResponse> follow(const std::string& target,

@@ -221,6 +221,7 @@ int main(int argc, char** argv) {
   add_node_commands(app, arguments, exit_code);
   add_document_commands(app, arguments, exit_code);
   add_bulk_commands(app, arguments, exit_code);
+  peat::cli::add_operation_commands(app, exit_code, [&] { return session_of(arguments); });
   peat::cli::add_security_commands(app, exit_code, [&] { return session_of(arguments); });
   peat::cli::add_automerge_commands(app, exit_code,
                                     [&arguments] { return session_of(arguments).mode; });

@@ -33,6 +33,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "peat/error.hpp"
@@ -146,6 +147,41 @@ struct MeshPeerStatus {
   std::string last_error;
 };
 
+// What a peer has not acknowledged of what is here.
+struct MeshLag {
+  struct Part {
+    std::string collection;                  // "": all of them
+    std::uint64_t documents = 0;             // deletions among them
+    std::uint64_t bytes = 0;                 // as stored: what travels is at most about that
+    std::optional<std::uint64_t> oldest_ms;  // since the oldest was changed, by its writer's clock
+  };
+  EndpointId peer;
+  bool connected = false;
+  Part total;
+  std::vector<Part> collections;  // those with something behind
+};
+
+// Why a document is, or is not, on a peer: a sentence, and everything that decides it in order.
+struct MeshExplanation {
+  struct Finding {
+    std::string
+        about;  // here, policy, tombstone, peer, path, circuit, position, queue, answer, error
+    bool blocks = false;
+    std::string text;
+  };
+  std::string verdict;
+  std::vector<Finding> findings;
+};
+
+// A document that is set aside.
+struct MeshQuarantined {
+  std::string collection;
+  std::string id;
+  std::string kind;  // unreadable, refused (what a peer sent), corrupt (the record in the store)
+  std::string reason;
+  std::optional<EndpointId> peer;
+};
+
 struct MeshStatus {
   std::string node_id;
   EndpointId endpoint_id;  // give it, with the address, to those who should connect
@@ -209,6 +245,23 @@ class PEAT_API Mesh {
   Status disconnect(const EndpointId& id);
 
   Result<MeshStatus> status();
+  // How far each peer is behind. Walks what they have not acknowledged: about 2 us a document.
+  Result<std::vector<MeshLag>> lag();
+  Result<MeshExplanation> explain(std::string_view collection, std::string_view id,
+                                  const EndpointId& peer);
+
+  Result<std::vector<MeshQuarantined>> quarantined();
+  // Reads it again and asks those who have it to send it; who was asked. Code::not_found.
+  Result<std::vector<EndpointId>> retry_quarantined(std::string_view collection,
+                                                    std::string_view id);
+  // Takes it off the list; a damaged record is given up. Code::not_found.
+  Status drop_quarantined(std::string_view collection, std::string_view id);
+
+  // Writes the store into a new file (0600), from which `peat-mesh-node restore` makes another.
+  // Writes wait for their commit meanwhile.
+  Status backup(const std::filesystem::path& file);
+  // Gives the disk back what the store does not need; bytes of the store before and after.
+  Result<std::pair<std::uint64_t, std::uint64_t>> compact();
 
   // Flushes to peers and disk and ends the node's thread. Every later call is Code::shut_down.
   Status close();

@@ -81,6 +81,14 @@ constexpr std::array<Segments, 3> kMembersPath{"api", "v1", "members"};
 constexpr std::array<Segments, 4> kPendingPath{"api", "v1", "members", "pending"};
 constexpr std::array<Segments, 5> kPendingOnePath{"api", "v1", "members", "pending", "{i}"};
 constexpr std::array<Segments, 3> kEventsPath{"api", "v1", "events"};
+constexpr std::array<Segments, 3> kSyncPath{"api", "v1", "sync"};
+constexpr std::array<Segments, 6> kExplainDocumentPath{"api",       "v1",  "explain",
+                                                       "documents", "{c}", "{i}"};
+constexpr std::array<Segments, 5> kExplainPeerPath{"api", "v1", "explain", "peers", "{i}"};
+constexpr std::array<Segments, 3> kQuarantinePath{"api", "v1", "quarantine"};
+constexpr std::array<Segments, 5> kQuarantinedPath{"api", "v1", "quarantine", "{c}", "{i}"};
+constexpr std::array<Segments, 3> kBackupPath{"api", "v1", "backup"};
+constexpr std::array<Segments, 4> kCompactPath{"api", "v1", "store", "compact"};
 constexpr std::array<Segments, 3> kCollectionsPath{"api", "v1", "documents"};
 constexpr std::array<Segments, 4> kCollectionPath{"api", "v1", "documents", "{c}"};
 constexpr std::array<Segments, 5> kDocumentPath{"api", "v1", "documents", "{c}", "{i}"};
@@ -103,6 +111,15 @@ constexpr std::array kPending{Method{"GET", Media::none, get_pending}};
 constexpr std::array kPendingOne{Method{"POST", Media::none, approve_pending},
                                  Method{"DELETE", Media::none, deny_pending}};
 constexpr std::array kEvents{Method{"GET", Media::none, get_events}};
+constexpr std::array kSync{Method{"GET", Media::none, get_sync}};
+constexpr std::array kExplainDocument{Method{"GET", Media::none, explain_document}};
+constexpr std::array kExplainPeer{Method{"GET", Media::none, explain_peer}};
+constexpr std::array kQuarantine{Method{"GET", Media::none, get_quarantine}};
+constexpr std::array kQuarantined{Method{"GET", Media::none, get_quarantined},
+                                  Method{"POST", Media::json, retry_quarantined},
+                                  Method{"DELETE", Media::none, drop_quarantined}};
+constexpr std::array kBackup{Method{"GET", Media::none, get_backup}};
+constexpr std::array kCompact{Method{"POST", Media::json, compact_store}};
 constexpr std::array kCollections{Method{"GET", Media::none, get_collections}};
 constexpr std::array kCollection{Method{"GET", Media::none, get_listing},
                                  Method{"POST", Media::ndjson, post_import}};
@@ -165,6 +182,13 @@ const Router::Route* Router::find_route(const Target& target) const {
       Route{kPendingPath, kPending},
       Route{kPendingOnePath, kPendingOne, Scope::admin, Scope::admin},
       Route{kEventsPath, kEvents},
+      Route{kSyncPath, kSync},
+      Route{kExplainDocumentPath, kExplainDocument},
+      Route{kExplainPeerPath, kExplainPeer},
+      Route{kQuarantinePath, kQuarantine, Scope::read, Scope::admin},
+      Route{kQuarantinedPath, kQuarantined, Scope::read, Scope::admin},
+      Route{kBackupPath, kBackup, Scope::admin, Scope::admin},
+      Route{kCompactPath, kCompact, Scope::admin, Scope::admin},
       Route{kCollectionsPath, kCollections},
       Route{kCollectionPath, kCollection},
       Route{kDocumentPath, kDocument},

@@ -6,6 +6,13 @@
 //   GET, POST      /api/v1/peers                         POST {"id","addr","auth"?}: kept
 //   GET, DELETE    /api/v1/peers/{id}
 //   GET            /api/v1/members                       certificates, and who is out and why
+//   GET            /api/v1/sync                          how far each peer is behind, by collection
+//   GET            /api/v1/explain/documents/{collection}/{id}?peer=ID   why it is (not) there
+//   GET            /api/v1/explain/peers/{id}
+//   GET            /api/v1/quarantine                    what is set aside, and why
+//   GET, POST, DELETE /api/v1/quarantine/{collection}/{id}   POST {}: again; DELETE: forget it
+//   GET            /api/v1/backup                        the store as a file (node/backup.hpp)
+//   POST           /api/v1/store/compact                 {}: gives free pages back to the disk
 //   GET            /api/v1/events?after=SEQ&collection=C&prefix=P     NDJSON until the client
 //                                                        leaves
 //   GET            /api/v1/documents                     collections and their counts

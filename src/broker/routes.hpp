@@ -34,6 +34,17 @@ void get_peer(Call call);
 void post_peer(Call call);
 void delete_peer(Call call);
 
+// routes_operations.cpp
+void get_sync(Call call);
+void explain_document(Call call);
+void explain_peer(Call call);
+void get_quarantine(Call call);
+void get_quarantined(Call call);
+void retry_quarantined(Call call);
+void drop_quarantined(Call call);
+void get_backup(Call call);
+void compact_store(Call call);
+
 // routes_members.cpp
 void get_members(Call call);
 void get_pending(Call call);
@@ -57,6 +68,8 @@ void get_events(Call call);
 Status check_depth(std::string_view json, std::uint64_t limit);
 // ["hash", …]
 void append_heads(std::string& out, const automerge::Heads& heads);
+// What status, peers and sync show of a peer.
+void append_peer(std::string& out, const node::PeerInfo& peer);
 // [{"collection", "documents"}, …]
 void append_collections(std::string& out, const std::vector<node::CollectionInfo>& collections);
 // A decimal query value; `fallback` when absent.

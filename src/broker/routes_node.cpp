@@ -7,8 +7,6 @@
 
 namespace peat::broker {
 
-namespace {
-
 void append_peer(std::string& out, const node::PeerInfo& peer) {
   JsonObject object(out);
   object.text("id", peer.id.to_string());
@@ -40,6 +38,10 @@ void append_peer(std::string& out, const node::PeerInfo& peer) {
   object.number("withheld", peer.withheld);
   object.number("denied", peer.denied);
   object.text("last_error", peer.last_error);
+  object.text("circuit", peer.circuit);
+  object.text("circuit_reason", peer.circuit_reason);
+  if (peer.circuit_wait_ms) object.number("circuit_wait_ms", *peer.circuit_wait_ms);
+  object.number("retries", peer.retries);
   object.member("faults");
   JsonArray faults(out);
   for (const auto& fault : peer.faults) {
@@ -52,6 +54,8 @@ void append_peer(std::string& out, const node::PeerInfo& peer) {
   faults.close();
   object.close();
 }
+
+namespace {
 
 void append_peers(std::string& out, const std::vector<node::PeerInfo>& peers) {
   JsonArray array(out);

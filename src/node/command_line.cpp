@@ -15,6 +15,7 @@ constexpr const char* kExamples =
     "  peat-mesh-node --node-id depot --data-dir /var/lib/peat \\\n"
     "      --formation-secret-file formation.secret\n"
     "  peat-mesh-node --config /etc/peat/node.toml --check-config\n"
+    "  peat-mesh-node restore depot.backup --data-dir /var/lib/peat\n"
     "\n"
     "When ready, one JSON line on standard output; logs go to standard error. SIGTERM drains and\n"
     "exits 0; SIGHUP reads log level and peers again.\n";
@@ -65,6 +66,12 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv,
                "Print the reference page of all settings (Markdown) and exit.");
   app.add_flag("--version", version, "Print the version and exit.");
 
+  std::string backup;
+  auto* restore = app.add_subcommand(
+      "restore", "Make the store in --data-dir from a file that peat backup wrote, and exit.");
+  restore->add_option("file", backup, "FILE")->required();
+  restore->fallthrough();
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -74,6 +81,7 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv,
     return fail(Code::bad_setting,
                 fmt::format("{}; peat-mesh-node --help lists the flags", error.what()));
   }
+  if (restore->parsed()) result.restore_from = backup;
   if (version) result.print_and_exit = fmt::format("peat-mesh-node {}\n", kVersion);
   for (std::size_t i = 0; i < setting_table().size(); ++i) {
     if (options[i] == nullptr || options[i]->count() == 0) continue;

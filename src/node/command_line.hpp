@@ -13,6 +13,8 @@ namespace peat::node {
 struct CommandLine {
   RawLayer flags;
   std::optional<std::filesystem::path> config_file;  // --config or PEAT_CONFIG
+  // restore FILE: the store is made from a backup, and that is all.
+  std::optional<std::filesystem::path> restore_from;
   bool check_config = false;
   bool print_config = false;
   bool print_reference = false;

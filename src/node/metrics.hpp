@@ -22,6 +22,7 @@ struct MetricSource {
   NodeInfo info;
   std::uint64_t resident_bytes = 0;
   std::uint64_t quarantined = 0;
+  std::uint64_t refused = 0;
   std::uint64_t cache_bytes = 0;
   std::uint64_t events = 0;
   std::uint64_t handshakes_failed = 0;

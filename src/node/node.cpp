@@ -12,6 +12,7 @@
 #include "node/log_limiter.hpp"
 #include "node/membership.hpp"
 #include "node/metrics.hpp"
+#include "node/operations.hpp"
 #include "node/peer_book.hpp"
 #include "node/store_keys.hpp"
 #include "store/document_store.hpp"
@@ -76,6 +77,28 @@ class NodeImpl final : public Node {
   }
   std::vector<CollectionInfo> collections() const override;
   std::vector<PeerInfo> peers() const override;
+  void survey_lag(std::function<void(Result<std::vector<PeerSync>>)> done) override {
+    operations_->survey_lag(std::move(done));
+  }
+  Explanation explain_document(std::string_view key, const EndpointId& peer) override {
+    return operations_->explain_document(key, peer);
+  }
+  Explanation explain_peer(const EndpointId& peer) override {
+    return operations_->explain_peer(peer);
+  }
+  std::vector<sync::Quarantined> quarantined() const override { return documents_->quarantined(); }
+  Result<std::vector<EndpointId>> retry_quarantined(std::string_view key) override {
+    return operations_->retry_quarantined(key);
+  }
+  Status drop_quarantined(std::string_view key) override {
+    return documents_->drop_quarantined(key);
+  }
+  void backup(std::function<void(Result<std::filesystem::path>)> done) override {
+    operations_->backup(std::move(done));
+  }
+  void compact_store(std::function<void(Result<store::DocumentStore::Compaction>)> done) override {
+    store_->compact_file(std::move(done));
+  }
   void add_peer(const PeerSetting& peer, Done done) override;
   void remove_peer(const EndpointId& peer, Done done) override;
   std::vector<security::PendingDevice> pending() const override {
@@ -148,6 +171,7 @@ class NodeImpl final : public Node {
   std::unique_ptr<sync::SyncChannelManager> channels_;
   std::unique_ptr<sync::Coordinator> coordinator_;
   std::unique_ptr<sync::Upkeep> upkeep_;
+  std::unique_ptr<Operations> operations_;
   std::set<EndpointId> connected_;
   std::map<EndpointId, sync::Access::Fingerprint> rights_;  // of those, when they connected
   std::set<EndpointId> bound_peers_;
@@ -205,7 +229,7 @@ Status NodeImpl::open_store() {
   options.access = &*access_;
   options.on_quarantine = [this](std::string_view key, std::string_view reason) {
     say_rarely(LogLevel::warn, fmt::format("quarantine {}", key),
-               fmt::format("document cannot be read key={} reason=\"{}\"", key, reason));
+               fmt::format("document set aside key={} reason=\"{}\"", key, reason));
   };
   PEAT_TRY(documents_, sync::Documents::open(*store_, executor_, std::move(options)));
   events_ = std::make_unique<EventLog>(
@@ -337,6 +361,9 @@ Status NodeImpl::open_sync(const std::optional<crypto::SecretBytes>& secret) {
     return coordinator_->acknowledged(tombstone);
   };
   PEAT_TRY(upkeep_, sync::Upkeep::open(*documents_, executor_, std::move(upkeep)));
+  operations_ = std::make_unique<Operations>(
+      Operations::Deps{executor_, *store_, *documents_, *coordinator_, book_, *access_,
+                       settings_.data_dir, [this] { return peers(); }});
   connector_->start();
   if (membership_) membership_->start(*connector_, *endpoint_);
   return {};
@@ -371,6 +398,7 @@ NodeImpl::~NodeImpl() {
   if (trim_timer_ != 0) executor_.cancel(trim_timer_);
   if (store_ && observer_ != 0) store_->unsubscribe(observer_);
   if (membership_) membership_->stop();
+  operations_.reset();
   upkeep_.reset();
   coordinator_.reset();
   channels_.reset();
@@ -522,6 +550,13 @@ std::vector<PeerInfo> NodeImpl::peers() const {
       for (auto& fault : session->faults) {
         peer.faults.push_back({fault.key, fault.error.message});
       }
+      peer.circuit = name(session->circuit);
+      peer.circuit_reason = session->circuit_reason;
+      if (session->circuit_wait) {
+        peer.circuit_wait_ms = static_cast<std::uint64_t>(
+            std::chrono::duration_cast<std::chrono::milliseconds>(*session->circuit_wait).count());
+      }
+      peer.retries = session->retries;
     }
     list.push_back(std::move(peer));
   }
@@ -756,7 +791,9 @@ std::string NodeImpl::metrics(const HttpCounters& http) const {
   MetricSource source;
   source.info = info();
   source.resident_bytes = resident_bytes();
-  source.quarantined = documents_->quarantined().size();
+  for (const auto& entry : documents_->quarantined()) {
+    ++(entry.kind == sync::QuarantineKind::refused ? source.refused : source.quarantined);
+  }
   source.cache_bytes = documents_->cached_bytes();
   source.events = events_->published();
   source.handshakes_failed = handshakes_failed_;
@@ -775,6 +812,7 @@ void NodeImpl::shutdown(Done done) {
   trim_timer_ = 0;
   coordinator_->note_acknowledgements(upkeep_->clock());
   upkeep_->save();
+  documents_->keep_quarantine();
   channels_->shutdown([this, done = std::move(done)]() mutable {
     connector_->shutdown();
     endpoint_->shutdown(kCloseShutdown, "shutdown", [this, done = std::move(done)]() mutable {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "node/event_log.hpp"
+#include "node/explain.hpp"
 #include "node/settings.hpp"
 #include "peat/automerge/types.hpp"
 #include "peat/error.hpp"
@@ -22,6 +24,7 @@
 #include "security/trust.hpp"
 #include "sync/access.hpp"
 #include "sync/documents.hpp"
+#include "sync/lag.hpp"
 #include "sync/write_waits.hpp"
 
 namespace peat::node {
@@ -63,7 +66,17 @@ struct PeerInfo {
   std::uint64_t withheld = 0;  // times a document was not sent: the peer may not read it
   std::uint64_t denied = 0;    // what the peer sent and may not write, relay or delete
   std::string last_error;
-  std::vector<PeerFault> faults;  // the last sync_faults of `poison` and `denied`
+  std::vector<PeerFault> faults;                 // the last sync_faults of `poison` and `denied`
+  std::string circuit = "closed";                // closed, open, half-open (sync/circuit.hpp)
+  std::string circuit_reason;                    // of its last failure
+  std::optional<std::uint64_t> circuit_wait_ms;  // open: until it is tried again
+  std::uint64_t retries = 0;  // documents that are sent again after a failure of ours
+};
+
+// How far a peer is behind.
+struct PeerSync {
+  PeerInfo peer;
+  sync::PeerLag lag;
 };
 
 // What the HTTP server counts.
@@ -134,8 +147,29 @@ class NodeApi {
   virtual std::uint64_t count(std::string_view collection) const = 0;
   virtual std::vector<CollectionInfo> collections() const = 0;
 
+  // Why a document is, or is not, on a peer, and how the peer stands (explain.hpp).
+  virtual Explanation explain_document(std::string_view key, const EndpointId& peer) = 0;
+  virtual Explanation explain_peer(const EndpointId& peer) = 0;
+
+  // --- what is set aside ------------------------------------------------------------------------
+  virtual std::vector<sync::Quarantined> quarantined() const = 0;
+  // Reads it again and asks the peer that it came from, or all, to send it. The value: who was
+  // asked. Code::not_found: it is not quarantined.
+  virtual Result<std::vector<EndpointId>> retry_quarantined(std::string_view key) = 0;
+  virtual Status drop_quarantined(std::string_view key) = 0;
+
+  // --- the store --------------------------------------------------------------------------------
+  // A copy of the store as a new file, for `restore` (backup.hpp); whoever gets its name removes
+  // it.
+  virtual void backup(std::function<void(Result<std::filesystem::path>)> done) = 0;
+  virtual void compact_store(
+      std::function<void(Result<store::DocumentStore::Compaction>)> done) = 0;
+
   // --- peers ------------------------------------------------------------------------------------
   virtual std::vector<PeerInfo> peers() const = 0;
+  // Walks what peers have not acknowledged, in slices; an answer may take as many turns as there
+  // are thousands of documents.
+  virtual void survey_lag(std::function<void(Result<std::vector<PeerSync>>)> done) = 0;
   // Kept and redialled after a restart; `done` when that is durable (not when it is connected).
   virtual void add_peer(const PeerSetting& peer, Done done) = 0;
   // Closes its connection and forgets it. Code::not_found.

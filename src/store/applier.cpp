@@ -45,7 +45,7 @@ Status Applier::run(op::Append& op) {
 }
 
 Status Applier::run(op::Replace& op) {
-  PEAT_TRY(auto row, existing_or_new(op.key));
+  PEAT_TRY(auto row, existing_or_new(op.key, op.repair));
   erase_chunks(row);
   row.chunks = 0;
   put_body(row.number, 0, op.stored);
@@ -165,14 +165,16 @@ Status Applier::check_name(std::string_view name) {
                                           " are allowed");
 }
 
-Result<DocumentRow> Applier::existing_or_new(const std::string& key) {
+Result<DocumentRow> Applier::existing_or_new(const std::string& key, bool repair) {
   PEAT_TRY_VOID(check_key(key));
-  PEAT_TRY(auto row, view_->document(key));
-  if (row) return std::move(*row);
+  auto row = view_->document(key);
+  const bool damaged = !row && row.error().code == Code::store_corrupt;
+  if (!row && !(repair && damaged)) return std::unexpected(std::move(row).error());
+  if (row && *row) return std::move(**row);
   DocumentRow fresh;
   fresh.number = last_seq + 1;
   fresh.full_key = full_key(key);
-  count(key, 1);
+  if (!damaged) count(key, 1);
   return fresh;
 }
 
@@ -199,11 +201,14 @@ void Applier::erase_chunks(const DocumentRow& row) {
 }
 
 Result<bool> Applier::erase_document(const std::string& key) {
-  PEAT_TRY(const auto row, view_->document(key));
-  if (!row) return false;
-  erase_chunks(*row);
-  rows.erase(Table::bodies, body_key(row->number, 0));
-  rows.erase(Table::feed, feed_key(row->seq));
+  const auto row = view_->document(key);
+  if (!row && row.error().code != Code::store_corrupt) return std::unexpected(row.error());
+  if (row && !*row) return false;
+  if (row) {
+    erase_chunks(**row);
+    rows.erase(Table::bodies, body_key((*row)->number, 0));
+    rows.erase(Table::feed, feed_key((*row)->seq));
+  }
   rows.erase(Table::documents, stored_key(key));
   count(key, -1);
   return true;

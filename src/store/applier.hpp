@@ -46,7 +46,8 @@ class Applier {
 
   Status check_key(std::string_view key) const;
   static Status check_name(std::string_view name);
-  Result<DocumentRow> existing_or_new(const std::string& key);
+  // `repair`: one that cannot be read counts as there, and nothing is kept of it.
+  Result<DocumentRow> existing_or_new(const std::string& key, bool repair = false);
   void put_document(const std::string& key, DocumentRow row);
   void put_body(std::uint64_t document, std::uint32_t chunk, ByteView body);
   void erase_chunks(const DocumentRow& row);

@@ -2,11 +2,12 @@
 //
 // Two implementations: LMDB (lmdb_backend.hpp) and memory (memory_backend.hpp).
 //
-// Threading: everything on the loop but `commit` and `close`, which run on the pool, one at a
-// time; reads may go on beside a commit, and see it whole or not at all.
+// Threading: everything on the loop but `commit`, `copy_to` and `close`, which run on the pool, one
+// at a time; reads may go on beside a commit, and see it whole or not at all.
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string_view>
 
@@ -52,9 +53,21 @@ class Backend {
   virtual std::uint64_t features() const { return 0; }
   // What seals the rows; nullptr: nothing does.
   virtual SealedBackend* sealed() { return nullptr; }
+  // What is committed, without free pages, as a new file. On the pool, while no commit is under
+  // way.
+  virtual Status copy_to(const std::filesystem::path&) { return no_file(); }
+  // The file that `copy_to` made, in place of the own one. On the loop, in the same pause.
+  virtual Status adopt(const std::filesystem::path&) { return no_file(); }
+  // Where such a file can be made; empty in memory.
+  virtual std::filesystem::path directory() const { return {}; }
 
   virtual std::uint64_t map_bytes() const = 0;
   virtual std::uint64_t file_bytes() const = 0;
+
+ private:
+  static std::unexpected<Error> no_file() {
+    return fail(Code::unsupported, "a store in memory has no file");
+  }
 };
 
 }  // namespace peat::store

@@ -118,10 +118,14 @@ class WriteBatch {
   // Replaces a document's whole stored form.
   void replace(std::string key, Bytes stored, automerge::Heads heads, Origin origin,
                std::optional<std::int64_t> time = std::nullopt);
+  // The same in place of a record that cannot be read; a place in the feed that it had stays, and
+  // names the document twice.
+  void repair(std::string key, Bytes stored, automerge::Heads heads, Origin origin,
+              std::optional<std::int64_t> time = std::nullopt);
   // Same content in another form: no feed row moves, no observer is told. `heads` says what
   // `stored` holds: if the document has moved on meanwhile, or is gone, nothing happens.
   void compact(std::string key, Bytes stored, automerge::Heads heads);
-  void erase(std::string key, Origin origin);  // without a tombstone
+  void erase(std::string key, Origin origin);  // without a tombstone, readable or not
   // Stores the tombstone and removes the document in the same transaction, unless `keep_document`
   // (the document was re-created after the deletion: its feed row moves behind the tombstone's).
   void bury(std::string key, wire::Tombstone tombstone, automerge::Heads deleted_heads,
@@ -204,6 +208,8 @@ class DocumentStore {
   virtual Result<std::optional<DocumentRecord>> document(std::string_view key) const = 0;
   virtual Result<std::optional<automerge::Heads>> heads(std::string_view key) const = 0;
   virtual Result<std::optional<Version>> version(std::string_view key) const = 0;
+  // How large the document is as stored, which is not read for it.
+  virtual Result<std::optional<std::uint64_t>> stored_bytes(std::string_view key) const = 0;
   virtual Result<std::optional<TombstoneRecord>> tombstone(std::string_view key) const = 0;
   // Tombstones in the order of their rows, from the beginning or on from a `next` of before; `next`
   // is empty at the end. At most `limit`.
@@ -238,6 +244,19 @@ class DocumentStore {
   using Observer = std::function<void(const ChangeEvent&)>;
   virtual std::uint64_t subscribe(Observer observer) = 0;
   virtual void unsubscribe(std::uint64_t id) = 0;
+
+  // --- the file -------------------------------------------------------------------------------
+  // Copies everything written by now into a new file (0600), one state, without free pages; opened
+  // as peat.mdb of another directory it goes on as a new incarnation. Commits wait meanwhile, reads
+  // and writes go on. Code::unsupported of a store in memory.
+  virtual void copy_to(const std::filesystem::path& file, std::function<void(Status)> done) = 0;
+  // Makes the data file as small as its content, by a copy that takes its place; the disk needs
+  // room for both. Commits wait meanwhile.
+  struct Compaction {
+    std::uint64_t bytes_before = 0;
+    std::uint64_t bytes_after = 0;
+  };
+  virtual void compact_file(std::function<void(Result<Compaction>)> done) = 0;
 
   virtual const Incarnation& incarnation() const = 0;
   virtual StoreStats stats() const = 0;

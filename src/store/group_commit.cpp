@@ -36,6 +36,34 @@ void GroupCommit::on_durable(Callback done) {
   }
 }
 
+void GroupCommit::between(std::function<Status()> work, Callback done) {
+  on_durable([this, weak = weak_from_this(), work = std::move(work),
+              done = std::move(done)](Status status) mutable {
+    const auto self = weak.lock();
+    if (!self || abandoned_) return;
+    if (!status) return done(std::move(status));
+    pauses_.push_back({std::move(work), std::move(done)});
+    pause();
+  });
+}
+
+void GroupCommit::pause() {
+  if (paused_ || flight_ || pauses_.empty()) return;
+  paused_ = true;
+  auto next = std::move(pauses_.front());
+  pauses_.pop_front();
+  auto result = std::make_shared<Status>();
+  executor_.offload([result, work = std::move(next.work)] { *result = work(); },
+                    [weak = weak_from_this(), result, done = std::move(next.done)] {
+                      const auto self = weak.lock();
+                      if (!self || self->abandoned_) return;
+                      done(std::move(*result));
+                      self->paused_ = false;
+                      self->pause();
+                      self->schedule();
+                    });
+}
+
 void GroupCommit::retry_now() {
   if (retry_ == 0) return;
   executor_.cancel(std::exchange(retry_, 0));
@@ -46,6 +74,7 @@ void GroupCommit::abandon() {
   abandoned_ = true;
   if (retry_ != 0) executor_.cancel(std::exchange(retry_, 0));
   waiters_.clear();
+  pauses_.clear();
   if (flight_) flight_->waiters.clear();
 }
 
@@ -60,7 +89,7 @@ StoreStats GroupCommit::stats() const {
 }
 
 void GroupCommit::schedule() {
-  if (scheduled_ || flight_ || retry_ != 0 || waiting_.empty()) return;
+  if (scheduled_ || paused_ || flight_ || retry_ != 0 || waiting_.empty()) return;
   scheduled_ = true;
   executor_.post([weak = weak_from_this()] {
     if (const auto self = weak.lock(); self && !self->abandoned_) self->start();
@@ -69,6 +98,7 @@ void GroupCommit::schedule() {
 
 void GroupCommit::start() {
   scheduled_ = false;
+  if (paused_) return;
   complete_(waiting_);
   flight_ = std::make_shared<Flight>();
   flight_->rows = std::exchange(waiting_, {});
@@ -103,8 +133,10 @@ void GroupCommit::succeeded() {
   stats_.rows += flight->rows.count();
   stats_.bytes += flight->rows.bytes();
   stats_.last_commit = executor_.now().mono - flight->started;
-  schedule();
+  // One that pauses has its turn before the next commit, which would be under way for it.
   for (const auto& waiter : flight->waiters) waiter({});
+  pause();
+  schedule();
 }
 
 void GroupCommit::failed(Error error) {
@@ -121,6 +153,7 @@ void GroupCommit::failed(Error error) {
   });
   failure_ = error;
   for (const auto& waiter : waiters) waiter(std::unexpected(error));
+  pause();
 }
 
 }  // namespace peat::store

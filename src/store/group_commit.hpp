@@ -10,6 +10,7 @@
 // may still work for it when its owner is gone.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -31,6 +32,9 @@ class GroupCommit : public std::enable_shared_from_this<GroupCommit> {
 
   void add(Rows&& rows, Seq last_seq);
   void on_durable(Callback done);
+  // Runs `work` on the pool and then `done` on the loop, with everything written by now committed,
+  // and no commit under way until `done` has returned. An error of the commit skips `work`.
+  void between(std::function<Status()> work, Callback done);
   // After a failure: tries again now instead of when the second is over.
   void retry_now();
   // Forgets waiters and timers; a commit under way ends by itself.
@@ -52,8 +56,14 @@ class GroupCommit : public std::enable_shared_from_this<GroupCommit> {
     Status result;
   };
 
+  struct Pause {
+    std::function<Status()> work;
+    Callback done;
+  };
+
   void schedule();
   void start();
+  void pause();
   void offload();
   void landed();
   void succeeded();
@@ -68,6 +78,8 @@ class GroupCommit : public std::enable_shared_from_this<GroupCommit> {
   std::shared_ptr<Flight> flight_;
   Seq durable_;
   std::optional<Error> failure_;
+  std::deque<Pause> pauses_;  // wait for the commit under way
+  bool paused_ = false;
   TimerId retry_ = 0;
   bool scheduled_ = false;
   bool abandoned_ = false;

@@ -334,12 +334,40 @@ Status LmdbBackend::commit(const Rows& rows) {
   repeated_ = false;
   committed_bytes_ += rows.count() * kBytesPerWrite + rows.bytes();
   drop_pages(committed_bytes_);
+  measure();
+  return {};
+}
+
+void LmdbBackend::measure() {
   MDB_envinfo info{};
   MDB_stat stat{};
   mdb_env_info(env_, &info);
   mdb_env_stat(env_, &stat);
   file_bytes_ = (std::uint64_t{info.me_last_pgno} + 1) * stat.ms_psize;
-  return {};
+}
+
+// --- copies -------------------------------------------------------------------------------------
+
+Status LmdbBackend::copy_to(const std::filesystem::path& file) {
+  PEAT_TRY_VOID(usable());
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return std::unexpected(file_error(errno, "create", file));
+  int rc = mdb_env_copyfd2(env_, fd, MDB_CP_COMPACT);
+  if (rc == 0 && ::fsync(fd) != 0) rc = errno;
+  ::close(fd);
+  if (rc == 0) return {};
+  ::unlink(file.c_str());
+  if (rc > 0 && rc != ENOMEM) return std::unexpected(file_error(rc, "write", file));
+  return std::unexpected(error(rc, "copy"));
+}
+
+Status LmdbBackend::adopt(const std::filesystem::path& copy) {
+  close_environment();
+  const int failed = ::rename(copy.c_str(), file().c_str()) != 0 ? errno : 0;
+  PEAT_TRY_VOID(reopen_environment());
+  if (failed != 0) return std::unexpected(file_error(failed, "replace", file()));
+  measure();
+  return sync_directory(dir_);
 }
 
 Status LmdbBackend::commit_failed(int rc) {

@@ -46,6 +46,9 @@ class LmdbBackend final : public Backend {
   Result<bool> recover() override;
   Result<std::optional<std::uint64_t>> take_stop_mark() override;
   Status close(std::uint64_t run) override;
+  Status copy_to(const std::filesystem::path& file) override;
+  Status adopt(const std::filesystem::path& file) override;
+  std::filesystem::path directory() const override { return dir_; }
   std::uint64_t map_bytes() const override { return map_bytes_; }
   std::uint64_t file_bytes() const override { return file_bytes_; }
 
@@ -62,6 +65,7 @@ class LmdbBackend final : public Backend {
   Status check_size() const;
   void close_environment();
   Status reopen_environment();
+  void measure();
   Status usable() const;
   Result<MDB_cursor*> cursor(Table table);
   int put_rows(MDB_txn* txn, const Rows& rows) const;

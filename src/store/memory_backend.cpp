@@ -19,6 +19,18 @@ std::uint64_t MemoryDisk::commits() const {
   return commits_;
 }
 
+void MemoryDisk::damage(Table table, std::string_view key) {
+  const std::lock_guard lock(mutex_);
+  Rows damaged;
+  for (const auto& [name, value] : rows_[table]) {
+    if (!name.starts_with(key)) continue;
+    auto bytes = *value;
+    bytes.back() ^= 1;
+    damaged.put(table, name, std::move(bytes));
+  }
+  rows_.apply(damaged);
+}
+
 MemoryBackend::MemoryBackend(std::shared_ptr<MemoryDisk> disk)
     : disk_(std::move(disk)), reading_(disk_->mutex_, std::defer_lock) {
   const std::lock_guard lock(disk_->mutex_);

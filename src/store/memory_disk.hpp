@@ -33,6 +33,8 @@ class MemoryDisk {
   // Every commit fails with this error until called with nullopt.
   void fail_commits(std::optional<Error> error);
   std::uint64_t commits() const;
+  // Flips a bit of every committed row of a table whose key begins so, as a failing disk does.
+  void damage(Table table, std::string_view key);
 
  private:
   friend class MemoryBackend;

@@ -70,6 +70,10 @@ class SealedBackend final : public Backend {
   Status close(std::uint64_t run) override { return inner_->close(run); }
   std::uint64_t features() const override;
   SealedBackend* sealed() override { return this; }
+  // Sealed rows stay sealed, under the same ring.
+  Status copy_to(const std::filesystem::path& file) override { return inner_->copy_to(file); }
+  Status adopt(const std::filesystem::path& file) override { return inner_->adopt(file); }
+  std::filesystem::path directory() const override { return inner_->directory(); }
   std::uint64_t map_bytes() const override { return inner_->map_bytes(); }
   std::uint64_t file_bytes() const override { return inner_->file_bytes(); }
 

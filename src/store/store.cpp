@@ -192,6 +192,18 @@ Result<std::optional<Version>> Store::version(std::string_view key) const {
   return Version{std::move(row->heads), row->time, row->seq};
 }
 
+Result<std::optional<std::uint64_t>> Store::stored_bytes(std::string_view key) const {
+  PEAT_TRY(const auto view, this->view());
+  PEAT_TRY(const auto row, view.document(key));
+  if (!row) return std::nullopt;
+  std::uint64_t bytes = 0;
+  for (std::uint32_t n = 0; n <= row->chunks; ++n) {
+    PEAT_TRY(const auto body, view.get(Table::bodies, body_key(row->number, n)));
+    if (body) bytes += body->size();
+  }
+  return bytes;
+}
+
 Result<std::optional<TombstoneRecord>> Store::tombstone(std::string_view key) const {
   PEAT_TRY(const auto view, this->view());
   PEAT_TRY(auto row, view.tombstone(key));
@@ -356,6 +368,28 @@ void Store::deliver(std::vector<ChangeEvent> events) {
   delivering_ = false;
 }
 
+// --- the file -----------------------------------------------------------------------------------
+
+void Store::copy_to(const std::filesystem::path& file, std::function<void(Status)> done) {
+  commit_->between([backend = backend_, file] { return backend->copy_to(file); }, std::move(done));
+}
+
+void Store::compact_file(std::function<void(Result<Compaction>)> done) {
+  const auto directory = backend_->directory();
+  const auto copy = directory / "peat.mdb.compact";
+  const auto before = backend_->file_bytes();
+  const auto work = [backend = backend_, directory, copy]() -> Status {
+    std::error_code ignored;  // of one that a crash left behind
+    if (!directory.empty()) std::filesystem::remove(copy, ignored);
+    return backend->copy_to(copy);
+  };
+  commit_->between(work, [backend = backend_, copy, before, done = std::move(done)](Status status) {
+    if (status) status = backend->adopt(copy);
+    if (!status) return done(std::unexpected(std::move(status).error()));
+    done(Compaction{before, backend->file_bytes()});
+  });
+}
+
 StoreStats Store::stats() const {
   auto stats = commit_->stats();
   stats.map_bytes = backend_->map_bytes();
@@ -372,13 +406,8 @@ StoreStats Store::stats() const {
 void Store::close(std::function<void(Status)> done) {
   closed_ = true;
   commit_->retry_now();
-  commit_->on_durable([backend = backend_, run = incarnation_.run, &executor = executor_,
-                       done = std::move(done)](Status status) {
-    if (!status) return done(std::move(status));
-    auto result = std::make_shared<Status>();
-    executor.offload([backend, run, result] { *result = backend->close(run); },
-                     [result, done] { done(std::move(*result)); });
-  });
+  commit_->between([backend = backend_, run = incarnation_.run] { return backend->close(run); },
+                   std::move(done));
 }
 
 }  // namespace peat::store

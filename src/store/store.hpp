@@ -33,6 +33,7 @@ class Store final : public DocumentStore {
   Result<std::optional<DocumentRecord>> document(std::string_view key) const override;
   Result<std::optional<automerge::Heads>> heads(std::string_view key) const override;
   Result<std::optional<Version>> version(std::string_view key) const override;
+  Result<std::optional<std::uint64_t>> stored_bytes(std::string_view key) const override;
   Result<std::optional<TombstoneRecord>> tombstone(std::string_view key) const override;
   Result<TombstonePage> tombstones(std::string_view from, std::size_t limit) const override;
   Result<std::vector<std::string>> keys(std::string_view prefix, std::string_view after,
@@ -52,6 +53,9 @@ class Store final : public DocumentStore {
 
   std::uint64_t subscribe(Observer observer) override;
   void unsubscribe(std::uint64_t id) override;
+
+  void copy_to(const std::filesystem::path& file, std::function<void(Status)> done) override;
+  void compact_file(std::function<void(Result<Compaction>)> done) override;
 
   const Incarnation& incarnation() const override { return incarnation_; }
   StoreStats stats() const override;

@@ -16,7 +16,14 @@ void WriteBatch::append(std::string key, std::vector<Bytes> chunks, automerge::H
 
 void WriteBatch::replace(std::string key, Bytes stored, automerge::Heads heads, Origin origin,
                          std::optional<std::int64_t> time) {
-  ops_.push_back({op::Replace{std::move(key), std::move(stored), std::move(heads), origin, time}});
+  ops_.push_back(
+      {op::Replace{std::move(key), std::move(stored), std::move(heads), origin, time, false}});
+}
+
+void WriteBatch::repair(std::string key, Bytes stored, automerge::Heads heads, Origin origin,
+                        std::optional<std::int64_t> time) {
+  ops_.push_back(
+      {op::Replace{std::move(key), std::move(stored), std::move(heads), origin, time, true}});
 }
 
 void WriteBatch::compact(std::string key, Bytes stored, automerge::Heads heads) {

@@ -24,6 +24,7 @@ struct Replace {
   automerge::Heads heads;
   Origin origin;
   std::optional<std::int64_t> time;
+  bool repair = false;  // also over a record that cannot be read
 };
 struct Compact {
   std::string key;

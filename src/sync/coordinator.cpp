@@ -93,6 +93,35 @@ class CoordinatorImpl final : public Coordinator {
     return found->second->session().status();
   }
 
+  store::Seq holds_up_to(const EndpointId& peer) const override {
+    store::Seq kept = 0;
+    if (const auto ack = load_ack(documents_.store(), peer); ack && *ack) {
+      kept = lines_.resume_point((*ack)->held);
+    }
+    const auto session = status(peer);
+    if (!session) return kept;
+    const auto now = session->dialect == Dialect::native ? session->acked : session->sent;
+    return std::min(std::max(kept, now), documents_.store().last_seq());
+  }
+
+  std::optional<DocumentOnItsWay> locate(const EndpointId& peer,
+                                         std::string_view key) const override {
+    const auto found = sessions_.find(peer);
+    if (found == sessions_.end()) return std::nullopt;
+    const auto& session = found->second->session();
+    return DocumentOnItsWay{session.locate(key), session.declined(key), session.attempts(key)};
+  }
+
+  std::vector<EndpointId> request(std::string_view key, const automerge::Heads& have,
+                                  const std::optional<EndpointId>& peer) override {
+    std::vector<EndpointId> asked;
+    for (auto& [id, owned] : sessions_) {
+      if (peer && *peer != id) continue;
+      if (owned->session().request(key, have)) asked.push_back(id);
+    }
+    return asked;
+  }
+
   void relate() override {
     for (auto& [peer, owned] : sessions_) owned->session().set_relation(relation_of(peer));
   }

@@ -47,6 +47,22 @@ class Coordinator {
   virtual std::vector<SessionStatus> status() const = 0;
   virtual std::optional<SessionStatus> status(const EndpointId& peer) const = 0;
 
+  // Up to where the peer durably holds our feed, as far as is known, connected or not: 0 if nothing
+  // is.
+  virtual store::Seq holds_up_to(const EndpointId& peer) const = 0;
+  // What the session knows of one document; nullopt: no channel. `place`: only while connected.
+  struct DocumentOnItsWay {
+    std::optional<KeyPlace> place;
+    bool declined = false;                  // the peer did not take it
+    std::optional<std::uint32_t> attempts;  // sent so often in vain, and due again
+  };
+  virtual std::optional<DocumentOnItsWay> locate(const EndpointId& peer,
+                                                 std::string_view key) const = 0;
+  // Asks a peer, or all that are connected, for a document of which `have` is here; the value says
+  // who was asked.
+  virtual std::vector<EndpointId> request(std::string_view key, const automerge::Heads& have,
+                                          const std::optional<EndpointId>& peer) = 0;
+
   // Asks again where each peer stands.
   virtual void relate() = 0;
 

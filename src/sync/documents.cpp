@@ -29,6 +29,7 @@ Result<std::unique_ptr<Documents>> Documents::open(store::DocumentStore& store, 
                                                    Options options) {
   auto documents = std::make_unique<DocumentsImpl>(store, executor, std::move(options));
   PEAT_TRY_VOID(documents->load_clocks());
+  PEAT_TRY_VOID(documents->load_quarantine());
   return documents;
 }
 
@@ -36,7 +37,8 @@ DocumentsImpl::DocumentsImpl(store::DocumentStore& store, Executor& executor, Op
     : store_(store),
       executor_(executor),
       options_(std::move(options)),
-      cache_(options_.cache_bytes) {}
+      cache_(options_.cache_bytes),
+      quarantine_(options_.limits.sync_quarantined) {}
 
 std::int64_t newest_time(const automerge::Document& document) {
   auto newest = std::numeric_limits<std::int64_t>::min();
@@ -68,16 +70,33 @@ Result<OpenDocument> DocumentsImpl::load(const store::DocumentRecord& record) co
   return OpenDocument{std::move(document), record.tail.size()};
 }
 
+Result<std::optional<OpenDocument>> DocumentsImpl::load(std::string_view key) {
+  auto record = store_.document(key);
+  if (record && !*record) return std::nullopt;
+  auto error = record ? Error{} : record.error();
+  if (record) {
+    auto open = load(**record);
+    if (open) return std::move(*open);
+    error = std::move(open).error();
+    if (error.code == Code::out_of_memory) return std::unexpected(std::move(error));
+    error = {Code::store_corrupt,
+             "what the store holds of '" + std::string(key) + "' cannot be read: " + error.message};
+  }
+  if (error.code == Code::store_corrupt) {
+    set_aside(key, QuarantineKind::corrupt, error, std::nullopt);
+  }
+  return std::unexpected(std::move(error));
+}
+
 automerge::Document DocumentsImpl::empty_document() const {
   return automerge::Document(own_actor());
 }
 
 Result<OpenDocument*> DocumentsImpl::open_cached(std::string_view key) {
   if (auto* open = cache_.find(key)) return open;
-  PEAT_TRY(const auto record, store_.document(key));
-  if (!record) return nullptr;
-  PEAT_TRY(auto open, load(*record));
-  return &cache_.insert(key, std::move(open));
+  PEAT_TRY(auto open, load(key));
+  if (!open) return nullptr;
+  return &cache_.insert(key, std::move(*open));
 }
 
 Result<automerge::Document*> DocumentsImpl::open_document(std::string_view key) {
@@ -88,20 +107,10 @@ Result<automerge::Document*> DocumentsImpl::open_document(std::string_view key) 
 
 Error DocumentsImpl::quarantine(std::string_view key, const Error& cause) {
   if (cause.code == Code::out_of_memory) return cause;
-  const bool known = quarantine_.contains(key);
-  if (quarantine_.size() < options_.limits.sync_quarantined || known) {
-    quarantine_.insert_or_assign(std::string(key), cause.message);
-  }
-  if (!known && options_.on_quarantine) options_.on_quarantine(key, cause.message);
+  set_aside(key, QuarantineKind::unreadable, cause, std::nullopt);
   return {Code::document_invalid, "document '" + std::string(key) +
                                       "' cannot be read: " + cause.message +
                                       "; its changes are kept and relayed, delete it to end this"};
-}
-
-std::vector<Documents::Quarantined> DocumentsImpl::quarantined() const {
-  std::vector<Quarantined> out;
-  for (const auto& [key, reason] : quarantine_) out.push_back({key, reason});
-  return out;
 }
 
 // --- reading -----------------------------------------------------------------------------------
@@ -115,7 +124,7 @@ Result<std::optional<DocumentView>> DocumentsImpl::get(std::string_view key) {
 Result<DocumentView> DocumentsImpl::view_of(std::string_view key, automerge::Document& document) {
   auto json = document.to_json();
   if (!json) return std::unexpected(quarantine(key, json.error()));
-  quarantine_.erase(std::string(key));
+  if (quarantine_.clear(key, QuarantineKind::unreadable)) quarantine_changed();
   cache_.recount(key);
   return DocumentView{std::move(*json), document.heads(), is_softly_deleted(document)};
 }
@@ -229,7 +238,7 @@ Result<WriteResult> DocumentsImpl::edit(std::string_view key, const Precondition
     return std::unexpected(anew.error());
   }
   result.heads = open->document.heads();
-  auto seq = save(key, *open, before, std::nullopt, *anew);
+  auto seq = save(key, *open, before, std::nullopt, *anew ? Save::whole : Save::changes);
   if (!seq) {
     cache_.erase(key);
     return std::unexpected(seq.error());
@@ -266,17 +275,22 @@ Result<WriteResult> DocumentsImpl::settle(std::string_view key, std::string_view
 
 Result<store::Seq> DocumentsImpl::save(std::string_view key, OpenDocument& open,
                                        const automerge::Heads& before, const store::Origin& origin,
-                                       bool replace) {
+                                       Save how) {
   const auto hashes = open.document.hashes_since(before);
   const auto time = newest_time(open.document);
   store::WriteBatch batch;
   // A document that is new, or has gathered many changes, is written whole. One that cannot be
   // written so (its history contradicts itself) keeps its changes as they came.
   const bool whole =
-      replace || before.empty() || open.tail + hashes.size() >= options_.compact_after;
+      how != Save::changes || before.empty() || open.tail + hashes.size() >= options_.compact_after;
   auto stored = whole ? open.document.to_stored() : Result<Bytes>(Bytes{});
   if (whole && stored) {
-    batch.replace(std::string(key), std::move(*stored), open.document.heads(), origin, time);
+    auto heads = open.document.heads();
+    if (how == Save::repair) {
+      batch.repair(std::string(key), std::move(*stored), std::move(heads), origin, time);
+    } else {
+      batch.replace(std::string(key), std::move(*stored), std::move(heads), origin, time);
+    }
     open.tail = 0;
   } else {
     std::vector<Bytes> chunks;

@@ -51,7 +51,9 @@
 //
 // Quarantine. Changes are stored and relayed unread (design rule 7). A document that cannot be
 // materialised gives Code::document_invalid with its reason to every read and local edit; it still
-// travels, can be deleted, and is free again when later changes can be read.
+// travels, can be deleted, and is free again when later changes can be read. What a peer sends that
+// is no good state of a document (Accounts F4) is refused and listed; so is a record of the store
+// that is damaged, which the next whole document from any peer replaces (quarantine.hpp).
 //
 // Visible when a call returns, durable later (design rule 4): callers that acknowledge wait for
 // store().on_durable.
@@ -76,6 +78,7 @@
 #include "store/document_store.hpp"
 #include "sync/access.hpp"
 #include "sync/collections.hpp"
+#include "sync/quarantine.hpp"
 #include "wire/native.hpp"
 #include "wire/tombstone.hpp"
 
@@ -137,6 +140,12 @@ struct RemoteResult {
   automerge::Heads heads;                      // ours, afterwards
   std::vector<automerge::ChangeHash> missing;  // dependencies we lack: ask, naming our heads
 };
+
+// Our own trouble (a full disk, memory): the document is as good as it was.
+inline bool is_local(const Error& error) {
+  const auto retry = info(error.code).retry;
+  return retry == RetryClass::later || retry == RetryClass::fatal;
+}
 
 // A document as it leaves for a peer.
 struct Outgoing {
@@ -243,11 +252,16 @@ class Documents {
                                        const EndpointId& from) = 0;
 
   // --- introspection ------------------------------------------------------------------------
-  struct Quarantined {
-    std::string key;
-    std::string reason;
-  };
-  virtual std::vector<Quarantined> quarantined() const = 0;
+  virtual std::vector<Quarantined> quarantined() const = 0;  // by key
+  virtual std::vector<Quarantined> quarantined(std::string_view key) const = 0;
+  // Reads what is here again. The value says from where on a peer has to send the document: our
+  // heads, or none where our record is damaged. Code::not_found: it is not quarantined.
+  virtual Result<automerge::Heads> retry_quarantined(std::string_view key) = 0;
+  // Takes it off the list, until it is found again. A damaged record is given up: the document is
+  // gone here, without a tombstone, until a peer changes it. Code::not_found.
+  virtual Status drop_quarantined(std::string_view key) = 0;
+  // Writes the list down now, rather than within a second.
+  virtual void keep_quarantine() = 0;
   virtual std::size_t cached_bytes() const = 0;
   virtual std::uint64_t lamport() const = 0;  // the greatest seen
 };

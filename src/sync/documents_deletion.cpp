@@ -164,7 +164,9 @@ Status DocumentsImpl::bury(std::string key, wire::Tombstone tombstone,
   }
   if (!keep_document) {
     cache_.erase(key);
-    quarantine_.erase(key);
+    bool listed = quarantine_.clear(key, QuarantineKind::unreadable);
+    listed = quarantine_.clear(key, QuarantineKind::corrupt) || listed;
+    if (listed) quarantine_changed();
   }
   return {};
 }

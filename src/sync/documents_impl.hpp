@@ -33,6 +33,7 @@ class DocumentsImpl final : public Documents {
   DocumentsImpl(store::DocumentStore& store, Executor& executor, Options options);
 
   Status load_clocks();
+  Status load_quarantine();
 
   store::DocumentStore& store() override { return store_; }
   const Collections& collections() const override { return options_.collections; }
@@ -75,7 +76,13 @@ class DocumentsImpl final : public Documents {
                                           ByteView message, const EndpointId& from) override;
   Result<bool> apply_tombstone(const wire::Tombstone& tombstone, const EndpointId& from) override;
 
-  std::vector<Quarantined> quarantined() const override;
+  std::vector<Quarantined> quarantined() const override { return quarantine_.list(); }
+  std::vector<Quarantined> quarantined(std::string_view key) const override {
+    return quarantine_.of(key);
+  }
+  Result<automerge::Heads> retry_quarantined(std::string_view key) override;
+  Status drop_quarantined(std::string_view key) override;
+  void keep_quarantine() override;
   std::size_t cached_bytes() const override { return cache_.bytes(); }
   std::uint64_t lamport() const override { return lamport_; }
 
@@ -83,7 +90,11 @@ class DocumentsImpl final : public Documents {
   using Edit = std::function<Result<std::optional<automerge::ChangeHash>>(
       automerge::Document&, const automerge::CommitOptions&)>;
   using Merge = std::function<Status(automerge::Document&)>;
+  // How a document is written: what is new, all of it, or all of it over a damaged record.
+  enum class Save : std::uint8_t { changes, whole, repair };
   Result<OpenDocument> load(const store::DocumentRecord& record) const;
+  // As the store has it; one that is damaged is noted.
+  Result<std::optional<OpenDocument>> load(std::string_view key);
   // nullptr: neither stored nor held for its waiting changes. One without heads is not stored.
   Result<OpenDocument*> open_cached(std::string_view key);
   // Calls `use` with the document, without letting a bulk read displace cached ones.
@@ -109,6 +120,10 @@ class DocumentsImpl final : public Documents {
   bool maybe_collected(const wire::Tombstone& tombstone) const;
   bool update_wins(const wire::Tombstone& tombstone) const;
   Error quarantine(std::string_view key, const Error& cause);
+  // --- documents_quarantine.cpp
+  void set_aside(std::string_view key, QuarantineKind kind, const Error& cause,
+                 const std::optional<EndpointId>& peer);
+  void quarantine_changed();
   Status bury(std::string key, wire::Tombstone tombstone, automerge::Heads deleted_heads,
               const store::Origin& origin, bool keep_document);
   void note_lamport(store::WriteBatch& batch, std::uint64_t lamport);
@@ -142,7 +157,7 @@ class DocumentsImpl final : public Documents {
 
   // Writes what `open` has beyond `before` (empty: the store has no such document), or all of it.
   Result<store::Seq> save(std::string_view key, OpenDocument& open, const automerge::Heads& before,
-                          const store::Origin& origin, bool replace = false);
+                          const store::Origin& origin, Save how = Save::changes);
 
   store::DocumentStore& store_;
   Executor& executor_;
@@ -150,8 +165,10 @@ class DocumentsImpl final : public Documents {
   DocumentCache cache_;
   std::uint64_t lamport_ = 0;
   std::uint64_t horizon_ = 0;
-  std::uint64_t fresh_actors_ = 0;                              // made in this run
-  std::map<std::string, std::string, std::less<>> quarantine_;  // key, reason
+  std::uint64_t fresh_actors_ = 0;  // made in this run
+  Quarantine quarantine_;
+  bool keep_posted_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for timers that outlive us
 };
 
 }  // namespace peat::sync

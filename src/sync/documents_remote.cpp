@@ -53,9 +53,8 @@ Result<std::optional<Outgoing>> DocumentsImpl::with_document(
   std::optional<OpenDocument> loaded;
   auto* open = cache_.find(key);
   if (open == nullptr) {
-    PEAT_TRY(const auto record, store_.document(key));
-    if (!record) return std::nullopt;
-    PEAT_TRY(loaded, load(*record));
+    PEAT_TRY(loaded, load(key));
+    if (!loaded) return std::nullopt;
     open = &*loaded;
   }
   if (open->document.heads().empty()) return std::nullopt;
@@ -99,10 +98,11 @@ Result<std::optional<Bytes>> DocumentsImpl::sync_message(std::string_view key,
   if (auto* open = cache_.find(key)) {
     return automerge::generate_sync_message(open->document, state);
   }
-  PEAT_TRY(const auto record, store_.document(key));
-  if (!record) return automerge::generate_sync_message(empty_document(), state);
-  PEAT_TRY(const auto open, load(*record));
-  return automerge::generate_sync_message(open.document, state);
+  const auto open = load(key);
+  // Of a damaged record nothing is known: who has the document sends it whole.
+  if (!open && open.error().code != Code::store_corrupt) return std::unexpected(open.error());
+  if (!open || !*open) return automerge::generate_sync_message(empty_document(), state);
+  return automerge::generate_sync_message((*open)->document, state);
 }
 
 // --- receiving ---------------------------------------------------------------------------------
@@ -114,7 +114,10 @@ Result<RemoteResult> DocumentsImpl::unchanged(std::string_view key, bool refused
 
 Result<RemoteResult> DocumentsImpl::merge(std::string_view key, Guard guard, const EndpointId& from,
                                           const Merge& apply) {
-  PEAT_TRY(auto* open, open_cached(key));
+  auto cached = open_cached(key);
+  const bool damaged = !cached && cached.error().code == Code::store_corrupt;
+  if (!cached && !damaged) return std::unexpected(std::move(cached).error());
+  auto* open = damaged ? nullptr : *cached;
   std::optional<OpenDocument> fresh;
   if (open == nullptr) {
     fresh.emplace(empty_document(), 0U);
@@ -124,7 +127,9 @@ Result<RemoteResult> DocumentsImpl::merge(std::string_view key, Guard guard, con
   const auto before = document.heads();
   if (auto applied = apply(document); !applied) {
     cache_.erase(key);
-    return std::unexpected(about(key, applied.error()));
+    auto error = about(key, applied.error());
+    if (!is_local(error)) set_aside(key, QuarantineKind::refused, error, from);
+    return std::unexpected(std::move(error));
   }
   RemoteResult result{false, false, false, document.heads(), document.missing_deps()};
   if (options_.access != nullptr && options_.access->asks_for_authors(from, key)) {
@@ -151,15 +156,20 @@ Result<RemoteResult> DocumentsImpl::merge(std::string_view key, Guard guard, con
     const bool stays = dropped && *dropped && document.heads() == before;
     auto saved = !dropped ? Result<store::Seq>(std::unexpected(dropped.error()))
                  : stays  ? Result<store::Seq>(0)
-                          : save(key, *open, before, from, *dropped);
+                          : save(key, *open, before, from,
+                                damaged    ? Save::repair
+                                 : *dropped ? Save::whole
+                                            : Save::changes);
     if (!saved) {
       cache_.erase(key);
       return std::unexpected(about(key, saved.error()));
     }
+    if (damaged && !stays && quarantine_.clear(key, QuarantineKind::corrupt)) quarantine_changed();
     result.changed = !stays;
     result.superseded = dropped && *dropped && !holds_all(document, result.heads);
     result.heads = document.heads();
   }
+  if (quarantine_.clear_refused(key, from)) quarantine_changed();
   // Changes that wait for their dependencies are held in the cache only.
   if (fresh && !result.missing.empty()) {
     cache_.insert(key, std::move(*fresh));

@@ -7,8 +7,9 @@
 // cursor; nothing is dropped by it.
 //
 // Both sides push, whoever dialled (F5). A change is never sent back to where it came from; a
-// converged pair is silent. An error of one document is counted against that document and
-// skipped; the session goes on (F4).
+// converged pair is silent. An error of one document is counted against that document, skipped, and
+// what will pass is tried again (retries.hpp); the session goes on (F4). A peer whose messages
+// break the protocol again and again is not spoken to for a while (circuit.hpp).
 //
 // On `cap/automerge/1` (session_old.hpp): tombstones first, then a sync message or a snapshot for
 // every document, on every connect; Automerge's shared heads are kept in the store per peer and
@@ -30,8 +31,10 @@
 #include "peat/ids.hpp"
 #include "store/document_store.hpp"
 #include "sync/channel.hpp"
+#include "sync/circuit.hpp"
 #include "sync/documents.hpp"
 #include "sync/relation.hpp"
+#include "sync/retries.hpp"
 #include "sync/session_feed.hpp"
 
 namespace peat::sync {
@@ -56,6 +59,14 @@ struct SessionContext {
   Access* access = nullptr;  // what the peer may be sent; nullptr: everything
 };
 
+// Where a document stands on its way to a peer.
+struct KeyPlace {
+  QosClass qos = QosClass::normal;   // of its collection
+  std::optional<std::size_t> ahead;  // queued as urgent: how many of its class stand before it
+  bool asked = false;                // the peer asked for it, the answer waits
+  bool known = false;                // the peer has told or been told the present state
+};
+
 struct SessionStatus {
   EndpointId peer;
   bool connected = false;
@@ -74,6 +85,11 @@ struct SessionStatus {
   std::uint64_t withheld = 0;             // times a document was not sent for want of a right
   std::uint64_t denied = 0;               // documents and deletions not taken for want of one
   std::vector<DocumentFault> faults;      // the last sync_faults of `poison` and `denied`
+  CircuitBreaker::State circuit = CircuitBreaker::State::closed;
+  std::string circuit_reason;            // of the last failure
+  std::uint64_t circuit_opened = 0;      // how often
+  std::optional<Duration> circuit_wait;  // until it is tried again
+  std::size_t retries = 0;               // documents that are sent again later
 };
 
 class DialectSession;
@@ -92,6 +108,16 @@ class PeerSession final : public ChannelListener {
   void pump();
   SessionStatus status() const;
   void set_relation(Relation relation) { context_.relation = relation; }
+  // Asks the peer for a document; `have`: what is here of it. False: there is no connection.
+  bool request(std::string_view key, const automerge::Heads& have);
+  // nullopt: there is no connection.
+  std::optional<KeyPlace> locate(std::string_view key) const;
+  // What the peer did not take when it acknowledged what stands around it.
+  bool declined(std::string_view key) const;
+  // When it will be sent again after a failure of ours, how often it was; nullopt: it is not due.
+  std::optional<std::uint32_t> attempts(std::string_view key) const {
+    return retries_.attempts(key);
+  }
   // Regularly: an old peer acknowledges nothing, but what was given to a connection that still
   // lives ten minutes later has arrived.
   void note_time(Instant now);
@@ -110,6 +136,15 @@ class PeerSession final : public ChannelListener {
   std::unique_ptr<SessionCounters> counters_;
   std::unique_ptr<DialectSession> dialect_;  // of the live connection
   Dialect last_dialect_ = Dialect::native;
+  void note_fault(const DocumentFault& fault);
+  void note_answer(std::uint64_t nonsense_before);
+  void wake_at(std::optional<Instant> when);
+  void on_wake();
+
+  CircuitBreaker circuit_;
+  DocumentRetries retries_;
+  TimerId wake_ = 0;
+  Instant wake_at_{};
   bool turn_posted_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -18,12 +18,6 @@
 
 namespace peat::sync {
 
-// Our own trouble (a full disk, memory): the document is as good as it was.
-inline bool is_local(const Error& error) {
-  const auto retry = info(error.code).retry;
-  return retry == RetryClass::later || retry == RetryClass::fatal;
-}
-
 // Keys in the order in which they came, each once, at most `limit` of them.
 class KeyQueue {
  public:
@@ -39,6 +33,11 @@ class KeyQueue {
   }
   bool empty() const { return order_.empty(); }
   std::size_t size() const { return order_.size(); }
+  // How many stand before it; nullopt: it is not in it.
+  std::optional<std::size_t> place(std::string_view key) const {
+    if (!members_.contains(std::string(key))) return std::nullopt;
+    return static_cast<std::size_t>(std::ranges::find(order_, key) - order_.begin());
+  }
   const std::string& front() const { return order_.front(); }
   void pop() {
     members_.erase(order_.front());
@@ -70,6 +69,7 @@ class UrgentKeys {
   // False if its class is full and the key is not in it.
   bool push(std::string_view key) { return of(class_of(key)).push(key); }
   KeyQueue& of(QosClass qos) { return queues_[static_cast<std::size_t>(qos)]; }
+  const KeyQueue& of(QosClass qos) const { return queues_[static_cast<std::size_t>(qos)]; }
   bool empty() const {
     return std::ranges::all_of(queues_, [](const auto& queue) { return queue.empty(); });
   }
@@ -152,6 +152,11 @@ class RecentMap {
     order_.splice(order_.begin(), order_, found->second);
     return &found->second->second;
   }
+  // Without making it recent.
+  const Value* peek(std::string_view key) const {
+    const auto found = index_.find(key);
+    return found == index_.end() ? nullptr : &found->second->second;
+  }
   Value& put(std::string_view key, Value value) {
     if (auto* known = find(key)) return *known = std::move(value);
     if (order_.size() >= limit_) erase(order_.back().first);
@@ -185,6 +190,8 @@ inline constexpr Duration kSurelyArrived = std::chrono::minutes(10);
 
 // Outlives the dialect's state: a status counts over all connections.
 struct SessionCounters {
+  explicit SessionCounters(const Limits& limits) : declined(limits.sync_known_heads) {}
+
   wire::Resume held;  // how far the peer's feed is durably here
   store::Seq sent = 0;
   store::Seq acked = 0;
@@ -195,9 +202,12 @@ struct SessionCounters {
   std::uint64_t refused = 0;
   std::uint64_t poison = 0;
   std::uint64_t violations = 0;
+  // Those among them that are the peer's own fault, and no later version's or single document's.
+  std::uint64_t nonsense = 0;
   std::uint64_t withheld = 0;
   std::uint64_t denied = 0;
   std::deque<DocumentFault> faults;
+  RecentMap<bool> declined;  // by the peer, when it acknowledged our feed
   std::function<void(const DocumentFault&)> on_fault;
 
   void fault(std::string_view key, Error error, const Limits& limits) {
@@ -229,6 +239,11 @@ class DialectSession {
   // send_next has said nothing only because it had read enough for one turn of the loop.
   virtual bool wants_turn() const { return false; }
   virtual void note_time(Instant) {}
+  // Asks the peer for a document, which it need not have; `have`: what is here of it.
+  virtual void request(std::string_view key, const automerge::Heads& have) = 0;
+  // The document is to be said again, whatever was said of it before.
+  virtual void resend(std::string_view key) = 0;
+  virtual KeyPlace locate(std::string_view key) const = 0;
 };
 
 }  // namespace peat::sync

@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kFrameBytes = 128U << 10;
 constexpr std::size_t kLeastFrameBytes = 2U << 10;
 constexpr std::size_t kFrameEntries = 512;
+constexpr std::size_t kNeedEntries = 256;
 constexpr std::size_t kOffersOpen = 4;
 constexpr std::size_t kRowsPerLook = 256;
 // Rows that the peer does not need to see move our position silently; it is stated at the latest
@@ -176,6 +177,33 @@ std::optional<wire::NativeFrame> NativeSession::next_frame() {
   return std::nullopt;
 }
 
+// --- on request ---------------------------------------------------------------------------------
+
+// No answer is awaited: the peer need not have the document.
+void NativeSession::request(std::string_view key, const automerge::Heads& have) {
+  if (!hello_ || ended_) return;
+  if (needs_.empty() || needs_.back().answer || needs_.back().documents.size() >= kNeedEntries) {
+    needs_.emplace_back();
+  }
+  needs_.back().documents.push_back({std::string(key), {}, have});
+}
+
+void NativeSession::resend(std::string_view key) {
+  known_.erase(key);
+  told_.erase(key);
+  urgent_.push(key);
+}
+
+KeyPlace NativeSession::locate(std::string_view key) const {
+  KeyPlace place;
+  place.qos = urgent_.class_of(key);
+  place.ahead = urgent_.of(place.qos).place(key);
+  place.asked = std::ranges::any_of(asked_, [&](const auto& ask) { return ask.key == key; });
+  const auto heads = store_.heads(key);
+  place.known = heads && *heads && peer_has_all(key, **heads);
+  return place;
+}
+
 // --- positions ----------------------------------------------------------------------------------
 
 // Up to here the peer has been given everything, once what is `ready_` has left.
@@ -200,8 +228,8 @@ void NativeSession::resolve_offers() {
 
 // --- what the peer has --------------------------------------------------------------------------
 
-bool NativeSession::peer_has_all(std::string_view key, const automerge::Heads& heads) {
-  const auto* known = known_.find(key);
+bool NativeSession::peer_has_all(std::string_view key, const automerge::Heads& heads) const {
+  const auto* known = known_.peek(key);
   return known != nullptr && std::ranges::all_of(heads, [&](const auto& hash) {
            return std::ranges::find(*known, hash) != known->end();
          });

@@ -51,6 +51,9 @@ class NativeSession final : public DialectSession {
   void on_native(wire::NativeFrame frame) override;
   bool send_next() override;
   void note_time(Instant now) override;
+  void request(std::string_view key, const automerge::Heads& have) override;
+  void resend(std::string_view key) override;
+  KeyPlace locate(std::string_view key) const override;
 
  private:
   Status save(store::Seq position);
@@ -94,7 +97,10 @@ class NativeSession final : public DialectSession {
   void await_commit();
   void on_commit(store::Seq position, const Status& status);
   void ask_again(std::string_view key, const automerge::Heads& have);
-  void violation() { ++counters_.violations; }
+  void violation() {
+    ++counters_.violations;
+    ++counters_.nonsense;
+  }
 
   // --- sending (session_native.cpp)
   wire::Hello make_hello() const;
@@ -124,7 +130,7 @@ class NativeSession final : public DialectSession {
   store::Seq take_position();
   void resolve_offers();
 
-  bool peer_has_all(std::string_view key, const automerge::Heads& heads);
+  bool peer_has_all(std::string_view key, const automerge::Heads& heads) const;
   void learn(std::string_view key, const automerge::Heads& heads);
 
   SyncChannel& channel_;

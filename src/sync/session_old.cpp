@@ -74,15 +74,20 @@ void OldSession::on_frame(wire::Frame frame) {
   } else if (frame.type == wire::FrameType::tombstone_batch) {
     auto batch = wire::decode_tombstone_batch(frame.payload, context_.limits);
     counters_.violations += batch ? batch->malformed : 1;
-    if (!batch) return channel_.count_undecodable();
+    if (!batch) return undecodable();
     for (auto& tombstone : batch->tombstones) on_tombstone(std::move(tombstone));
   } else if (frame.type == wire::FrameType::batch) {
     const auto batch = wire::decode_batch(frame.payload, context_.limits);
     counters_.violations += batch ? batch->skipped : 1;
-    if (!batch) return channel_.count_undecodable();
+    if (!batch) return undecodable();
     for (const auto& entry : batch->entries) on_entry(entry.type, entry.key, entry.payload);
   }
   write_settled();
+}
+
+void OldSession::undecodable() {
+  ++counters_.nonsense;
+  channel_.count_undecodable();
 }
 
 void OldSession::on_entry(wire::EntryType type, std::string_view key, ByteView payload) {
@@ -205,6 +210,36 @@ bool OldSession::was_refused(std::string_view key, ByteView what) {
   const auto heads = store_.heads(key);
   const auto epoch = context_.documents.epoch(key);
   return heads && !*heads && epoch && *epoch == refused->epoch;
+}
+
+// --- on request ---------------------------------------------------------------------------------
+
+// From the beginning: what both sides once had may be what is damaged here.
+void OldSession::request(std::string_view key, const automerge::Heads& have) {
+  if (have.empty()) {
+    states_.put(key, {});
+    settled_.erase_sync_state(peer_, std::string(key));
+  }
+  snapshots_.erase(key);
+  refused_.erase(key);
+  wanted_.push(key);
+}
+
+void OldSession::resend(std::string_view key) {
+  known_.erase(key);
+  told_.erase(key);
+  urgent_.push(key);
+}
+
+KeyPlace OldSession::locate(std::string_view key) const {
+  KeyPlace place;
+  place.qos = urgent_.class_of(key);
+  place.ahead = urgent_.of(place.qos).place(key);
+  place.asked = wanted_.place(key).has_value() || replies_.place(key).has_value();
+  const auto heads = store_.heads(key);
+  const auto* known = known_.peek(key);
+  place.known = known != nullptr && heads && *heads && *known == **heads;
+  return place;
 }
 
 // --- sending ------------------------------------------------------------------------------------

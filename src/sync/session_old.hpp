@@ -41,6 +41,9 @@ class OldSession final : public DialectSession {
   bool send_next() override;
   bool wants_turn() const override { return wants_turn_; }
   void note_time(Instant now) override;
+  void request(std::string_view key, const automerge::Heads& have) override;
+  void resend(std::string_view key) override;
+  KeyPlace locate(std::string_view key) const override;
 
  private:
   using Digest = std::array<std::uint8_t, 32>;
@@ -50,6 +53,7 @@ class OldSession final : public DialectSession {
   };
 
   // --- receiving
+  void undecodable();
   void on_entry(wire::EntryType type, std::string_view key, ByteView payload);
   void on_delta(std::string_view key, ByteView message);
   void on_snapshot(std::string_view key, ByteView saved);

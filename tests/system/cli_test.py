@@ -119,8 +119,10 @@ class Cli(LabTest):
 
     def test_every_command_has_help_with_examples(self):
         commands = "id status peers connect disconnect get put update delete list watch import " \
-                   "export completion"
-        for command in commands.split() + ["secret", "secret new"]:
+                   "export completion sync backup"
+        nested = ["secret", "secret new", "explain doc", "explain peer", "quarantine list",
+                  "quarantine show", "quarantine retry", "quarantine drop", "store compact"]
+        for command in commands.split() + nested:
             text = self.good(*command.split(), "--help")
             self.assertIn("Examples:", text, command)
         self.assertIn("Exit codes", self.good("--help"))

@@ -107,6 +107,37 @@ class FakeNode final : public node::NodeApi {
   std::uint64_t count(std::string_view) const override { return documents.size(); }
   std::vector<node::CollectionInfo> collections() const override { return {}; }
   std::vector<node::PeerInfo> peers() const override { return peer_list; }
+  void survey_lag(std::function<void(Result<std::vector<node::PeerSync>>)> done) override {
+    std::vector<node::PeerSync> list;
+    for (const auto& peer : peer_list) {
+      node::PeerSync entry{peer, {peer.id, 7, {}, {}}};
+      entry.lag.collections["t"] = {2, 300, 1500};
+      entry.lag.total = entry.lag.collections["t"];
+      list.push_back(std::move(entry));
+    }
+    done(std::move(list));
+  }
+  node::Explanation explain_document(std::string_view key, const EndpointId&) override {
+    return {"because", {{"here", node::Finding::Kind::blocks, std::string(key)}}};
+  }
+  node::Explanation explain_peer(const EndpointId&) override { return {"well", {}}; }
+  std::vector<sync::Quarantined> quarantined() const override { return set_aside; }
+  Result<std::vector<EndpointId>> retry_quarantined(std::string_view key) override {
+    PEAT_TRY_VOID(drop_quarantined(key));
+    return std::vector<EndpointId>(1);
+  }
+  Status drop_quarantined(std::string_view key) override {
+    if (std::erase_if(set_aside, [&](const auto& entry) { return entry.key == key; }) > 0)
+      return {};
+    return fail(Code::not_found, "not quarantined");
+  }
+  std::vector<sync::Quarantined> set_aside;
+  void backup(std::function<void(Result<std::filesystem::path>)> done) override {
+    done(fail(Code::store_full, "no room"));
+  }
+  void compact_store(std::function<void(Result<store::DocumentStore::Compaction>)> done) override {
+    done(store::DocumentStore::Compaction{20, 10});
+  }
   void add_peer(const node::PeerSetting& peer, Done done) override {
     node::PeerInfo info;
     info.id = peer.id;

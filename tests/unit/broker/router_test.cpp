@@ -68,6 +68,56 @@ TEST_F(RouterTest, ConflictsAreShownWithPathsAsArraysAndSettledByPatch) {
   EXPECT_EQ(node_.documents["t:x"], "settled " + settlements);
 }
 
+TEST_F(RouterTest, OperatorsAreToldOfLagReasonsAndWhatIsSetAside) {
+  node::PeerInfo peer;
+  peer.circuit = "open";
+  node_.peer_list.push_back(peer);
+  const auto id = peer.id.to_string();
+  const auto lag = send(request("GET", "/api/v1/sync"));
+  EXPECT_EQ(lag.body, R"({"last_seq":0,"peers":[{"id":")" + id +
+                          R"(","connected":false,"dialect":"","circuit":"open","position":7,)" +
+                          R"("documents_behind":2,"bytes_behind":300,"oldest_ms":1500,)" +
+                          R"("collections":[{"collection":"t","documents_behind":2,)" +
+                          R"("bytes_behind":300,"oldest_ms":1500}]}]})");
+  const auto why = send(request("GET", "/api/v1/explain/documents/t/x?peer=" + id));
+  EXPECT_EQ(why.body, R"({"collection":"t","id":"x","peer":")" + id +
+                          R"(","verdict":"because","findings":[{"about":"here","kind":"blocks",)" +
+                          R"("text":"t:x"}]})");
+  EXPECT_EQ(send(request("GET", "/api/v1/explain/documents/t/x")).status, 400);
+  EXPECT_EQ(send(request("GET", "/api/v1/explain/peers/" + id)).status, 200);
+  EXPECT_EQ(send(request("GET", "/api/v1/explain/peers/nobody")).status, 400);
+
+  sync::Quarantined entry;
+  entry.key = "t:x/y";
+  entry.reason = "bad";
+  node_.set_aside.push_back(entry);
+  const auto list = send(request("GET", "/api/v1/quarantine"));
+  EXPECT_NE(list.body.find(R"("collection":"t","id":"x/y","kind":"unreadable")"),
+            std::string::npos);
+  EXPECT_EQ(send(request("GET", "/api/v1/quarantine/t/x%2Fy")).status, 200);
+  EXPECT_EQ(send(request("POST", "/api/v1/quarantine/t/x%2Fy", "{}")).status, 200);
+  EXPECT_EQ(send(request("GET", "/api/v1/quarantine/t/x%2Fy")).status, 404);
+  EXPECT_EQ(send(request("DELETE", "/api/v1/quarantine/t/x%2Fy")).status, 404);
+  EXPECT_EQ(send(request("GET", "/api/v1/backup")).status, 507);
+  EXPECT_EQ(send(request("POST", "/api/v1/store/compact", "{}")).body,
+            R"({"bytes_before":20,"bytes_after":10})");
+}
+
+TEST_F(RouterTest, WhoMayOnlyReadTakesNoBackupAndDropsNothing) {
+  SeededRandom random(1);
+  const auto writer = make_token("writer", Scope::write, 0, random).value();
+  router_.set_access(Access::parse(writer.entry.to_line()).value(), [] { return WallTime{1}; });
+  const auto status = [&](std::string method, std::string target) {
+    auto r = request(std::move(method), std::move(target), "{}");
+    r.authorization = "Bearer " + writer.text;
+    return send(std::move(r)).status;
+  };
+  EXPECT_EQ(status("GET", "/api/v1/quarantine"), 200);
+  EXPECT_EQ(status("GET", "/api/v1/backup"), 403);
+  EXPECT_EQ(status("POST", "/api/v1/store/compact"), 403);
+  EXPECT_EQ(status("DELETE", "/api/v1/quarantine/t/x"), 403);
+}
+
 // D-57: in the reference whoever reaches the port may do everything.
 TEST_F(RouterTest, D57WithTokensEveryRequestNeedsOneForWhatItDoes) {
   SeededRandom random(1);

@@ -3,11 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <filesystem>
 #include <future>
 #include <mutex>
 #include <thread>
+
+#include "node/backup.hpp"
 
 namespace peat {
 namespace {
@@ -127,6 +130,40 @@ TEST_F(MeshTest, EditsMadeApartAreShownWithTheirMakersAndSettled) {
   EXPECT_TRUE(a.conflicts("t", "x")->empty());
   EXPECT_TRUE(a.conflicts("t", "none")->empty());
   EXPECT_EQ(a.settle("t", "x", settlement).error().code, Code::precondition_failed);
+}
+
+TEST_F(MeshTest, OperatorsQuestionsAreAnsweredInTheProgram) {
+  auto a = open("a");
+  const auto nobody = EndpointId{};
+  ASSERT_TRUE(a.put("t", "x", R"({"n":1})"));
+  ASSERT_TRUE(a.connect(nobody, "127.0.0.1:9"));
+  const auto lag = a.lag();
+  ASSERT_TRUE(lag) << lag.error().message;
+  ASSERT_EQ(lag->size(), 1U);
+  EXPECT_EQ(lag->front().total.documents, 1U);
+  EXPECT_EQ(lag->front().collections.at(0).collection, "t");
+  const auto why = a.explain("t", "x", nobody);
+  ASSERT_TRUE(why);
+  EXPECT_TRUE(why->verdict.starts_with("waits: the peer is not connected")) << why->verdict;
+  EXPECT_TRUE(std::ranges::any_of(why->findings, &MeshExplanation::Finding::blocks));
+  EXPECT_TRUE(a.quarantined()->empty());
+  EXPECT_EQ(a.retry_quarantined("t", "x").error().code, Code::not_found);
+  EXPECT_EQ(a.drop_quarantined("t", "x").error().code, Code::not_found);
+
+  const auto file = directory_ / "a.backup";
+  ASSERT_TRUE(a.backup(file));
+  EXPECT_EQ(a.backup(file).error().code, Code::io_error) << "there is one already";
+  ASSERT_TRUE(a.put("t", "y", "{}"));
+  const auto sizes = a.compact();
+  ASSERT_TRUE(sizes) << sizes.error().message;
+  EXPECT_LE(sizes->second, sizes->first);
+  EXPECT_TRUE((*a.get("t", "y")).has_value());
+  ASSERT_TRUE(node::restore(file, directory_ / "b"));
+  EXPECT_EQ(node::restore(file, directory_ / "b").error().code, Code::invalid_argument);
+  EXPECT_EQ(node::restore(file, directory_ / "a").error().code, Code::store_in_use);
+  auto b = open("b");
+  EXPECT_TRUE((*b.get("t", "x")).has_value());
+  EXPECT_FALSE((*b.get("t", "y")).has_value()) << "written after the backup";
 }
 
 TEST_F(MeshTest, ACancelledWatchIsSilent) {

@@ -64,7 +64,7 @@ TEST_P(FieldFaults, F3AfterABurstOfDeletionsTheNextWriteArrivesBeyondTwoHops) {
   EXPECT_EQ(c.json("depots:after"), R"({"n":2})");
   EXPECT_EQ(c.store->count("depots"), 1U);
   EXPECT_EQ(c.store->count("archive"), kMany / 2);
-  EXPECT_EQ(b.status(a).poison, kMany / 2) << "counted where they belong";
+  EXPECT_EQ(b.status(a).denied, kMany / 2) << "counted where they belong";
   ASSERT_TRUE(a.documents->patch("depots:after", R"({"n":3})"));
   world.run_for(seconds(5));
   EXPECT_EQ(c.json("depots:after"), R"({"n":3})") << "and it goes on";
