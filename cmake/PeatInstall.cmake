@@ -38,7 +38,7 @@ endfunction()
 
 peat_library(automerge MODULES base automerge LIBS PkgConfig::nettle PkgConfig::libdeflate)
 
-set(mesh_modules crypto security wire store channel sync net node)
+set(mesh_modules crypto query security wire store channel sync net node)
 if(BUILD_SHARED_LIBS)
   # base is hidden in the other library.
   list(PREPEND mesh_modules base)

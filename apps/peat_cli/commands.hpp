@@ -105,6 +105,8 @@ struct WatchOptions {
   std::string collection;
   std::string prefix;
   std::optional<std::uint64_t> after;
+  std::string query;        // instead of these: a live query
+  std::string resume;       // of it
   std::uint32_t count = 0;  // 0: until interrupted
 };
 int run_watch(const Session& session, const WatchOptions& options);
@@ -112,6 +114,15 @@ int run_watch(const Session& session, const WatchOptions& options);
 // commands_conflicts.cpp
 int run_get_conflicts(const Session& session, const GetOptions& options);
 int run_resolve(const Session& session, const UpdateOptions& options);
+
+// commands_query.cpp
+struct QueryOptions {
+  std::string text;
+  std::string page;
+  bool ids = false;
+};
+int run_query(const Session& session, const QueryOptions& options);
+int run_live_query(const Session& session, const WatchOptions& options);
 
 // {"a": {"b": 3}, "c": null} from --set a.b=3 --unset c. A value that is no JSON is a text.
 Result<std::string> merge_patch(const std::vector<std::string>& set,

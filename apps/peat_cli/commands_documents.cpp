@@ -200,6 +200,7 @@ int run_list(const Session& session, const ListOptions& options) {
 }
 
 int run_watch(const Session& session, const WatchOptions& options) {
+  if (!options.query.empty()) return run_live_query(session, options);
   auto client = session.client();
   if (!client) return report(client.error());
   std::string target = "/api/v1/events?";

@@ -38,6 +38,7 @@ struct Arguments {
   peat::cli::DeleteOptions erase;
   peat::cli::ListOptions list;
   peat::cli::WatchOptions watch;
+  peat::cli::QueryOptions query;
   peat::cli::ImportOptions import;
   peat::cli::ExportOptions export_;
 };
@@ -158,13 +159,29 @@ void add_document_commands(CLI::App& app, Arguments& arguments, int& exit_code) 
   list->add_flag("--heads", arguments.list.heads,
                  "Print heads instead of documents: equal on two nodes that agree.");
 
-  auto* watch = add_command(app, exit_code, "watch", "Print every change as it becomes visible.",
-                            "  peat watch\n  peat watch --collection trucks --after 1200\n", [&] {
-                              return peat::cli::run_watch(session_of(arguments), arguments.watch);
-                            });
+  auto* query = add_command(
+      app, exit_code, "query",
+      "Find documents. The language: docs/query.md, or peat/query.hpp of the library.",
+      "  peat query \"from trucks where speed > 80 order by speed desc limit 10\"\n"
+      "  peat query \"from trucks where pos within 5 km of 52.1, 4.3\" --ids\n"
+      "  peat query \"from orders where state in ('new', 'open') and not driver exists\"\n",
+      [&] { return peat::cli::run_query(session_of(arguments), arguments.query); });
+  query->add_option("query", arguments.query.text, "from COLLECTION where CONDITION …")->required();
+  query->add_option("--page", arguments.query.page, "Go on where the page before ended.");
+  query->add_flag("--ids", arguments.query.ids, "Print ids instead of documents.");
+
+  auto* watch =
+      add_command(app, exit_code, "watch", "Print every change as it becomes visible.",
+                  "  peat watch\n  peat watch --collection trucks --after 1200\n"
+                  "  peat watch --query \"from trucks where speed > 80\"\n",
+                  [&] { return peat::cli::run_watch(session_of(arguments), arguments.watch); });
   watch->add_option("--collection,collection", arguments.watch.collection, "Only this collection.");
   watch->add_option("--prefix", arguments.watch.prefix, "Only ids that begin so.");
   watch->add_option("--after", arguments.watch.after, "Begin after this position.");
+  watch->add_option("--query", arguments.watch.query,
+                    "Print what a query finds, then what becomes of it.");
+  watch->add_option("--resume", arguments.watch.resume,
+                    "With --query: only what changed since the line with this token.");
   watch->add_option("--count", arguments.watch.count, "End after so many lines.");
 }
 

@@ -39,6 +39,7 @@
 #include "peat/error.hpp"
 #include "peat/export.hpp"
 #include "peat/ids.hpp"
+#include "peat/query.hpp"
 
 namespace peat {
 
@@ -115,6 +116,16 @@ struct MeshPage {
   bool more = false;        // go on with after = documents.back().id
 };
 
+// One page of a query (peat/query.hpp).
+struct QueryPage {
+  std::vector<MeshEntry> documents;
+  // Goes on behind the last row, whatever comes and goes before it, also after a restart; "": there
+  // is nothing more. Good for this query on this node.
+  std::string next;
+  std::uint64_t examined = 0;  // documents read to find these
+  std::string index;           // path of the index that was used, or ""
+};
+
 // What happened to a document.
 struct Change {
   enum class Kind : std::uint8_t {
@@ -135,6 +146,24 @@ struct WatchOptions {
   std::string collection = {};              // "": all
   std::string prefix = {};                  // of ids
   std::optional<std::uint64_t> after = {};  // nullopt: from now on
+};
+
+// One line of a live query: first an `enter` for every document that matches, then `complete`, then
+// what becomes of the answer.
+struct QueryChange {
+  enum class Kind : std::uint8_t {
+    reset,     // what came before on this or an earlier watch() is void; the answer follows anew
+    enter,     // matches now; after a resume perhaps not for the first time
+    update,    // changed, and matches still
+    leave,     // matches no more, or is gone; after a resume perhaps never did
+    complete,  // the whole answer has been told
+    ended,     // for `reason`; nothing follows
+  };
+  Kind kind = Kind::enter;
+  std::string id;
+  std::string json;    // of enter and update
+  std::string resume;  // from `complete` on: give it to watch() to be told what changed since
+  std::string reason;
 };
 
 struct MeshPeerStatus {
@@ -234,9 +263,20 @@ class PEAT_API Mesh {
                const WriteCondition& condition = {});
   Result<MeshPage> list(std::string_view collection, const ListOptions& options = {});
 
+  // The documents that a query asks for; without a limit in it 1,000 a page. Documents that cannot
+  // be read are left out. Code::invalid_argument: `page` is no `next` of this query.
+  Result<QueryPage> query(const Query& query, std::string_view page = {});
+
   // Calls back for every change from now on, or after a position.
   Result<Subscription> watch(const WatchOptions& options,
                              std::function<void(const Change& change)> callback);
+
+  // A live query: calls back for the answer and for each change of it. `resume` goes on after a
+  // line of an earlier watch() of this query on this node, also after a restart. A callback that is
+  // slow gets fewer lines, each document in its newest state. Code::invalid_argument: the query has
+  // an order, a limit or an offset; `resume` is none of this query.
+  Result<Subscription> watch(const Query& query, std::string_view resume,
+                             std::function<void(const QueryChange& change)> callback);
 
   // Adds a peer that is kept connected from now on, also after a restart. Returns when it is
   // kept, not when it is connected: see status().

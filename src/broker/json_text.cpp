@@ -82,6 +82,16 @@ void append_members_except(std::string& out, std::string_view json, std::string_
   }
 }
 
+void append_document(std::string& out, std::string_view id, std::string_view json) {
+  out += R"({"_id":)";
+  append_json_string(out, id);
+  const auto before = out.size();
+  out += ',';
+  append_members_except(out, json, "_id");
+  if (out.size() == before + 1) out.pop_back();
+  out += '}';
+}
+
 void JsonObject::member(std::string_view name) {
   if (!first_) out_ += ',';
   first_ = false;

@@ -15,6 +15,9 @@ void append_json_string(std::string& out, std::string_view text);
 // `name`. Only the top level is looked at, so the cost is one pass and no depth is too deep.
 void append_members_except(std::string& out, std::string_view json, std::string_view name);
 
+// Appends the document `json` with "_id" put first; a member of that name gives way.
+void append_document(std::string& out, std::string_view id, std::string_view json);
+
 // Members are appended to `out` in the order of the calls; close() ends the object.
 class JsonObject {
  public:

@@ -11,17 +11,6 @@ constexpr std::uint64_t kDefaultPage = 1000;
 constexpr std::size_t kDocumentsPerPull = 32;
 constexpr std::size_t kBytesPerPull = 64U << 10;
 
-// The document with "_id" put first; a member of that name gives way (spec/mesh.md 16.1).
-std::string with_id(std::string_view id, const std::string& json) {
-  std::string out = R"({"_id":)";
-  append_json_string(out, id);
-  const auto before = out.size();
-  out += ',';
-  append_members_except(out, json, "_id");
-  if (out.size() == before + 1) out.pop_back();
-  return out + '}';
-}
-
 class Listing final : public BodySource {
  public:
   Listing(node::NodeApi& node, std::string collection, std::string prefix, std::string after,
@@ -75,7 +64,7 @@ class Listing final : public BodySource {
     }
     if (!*document || ((*document)->deleted && !deleted_)) return;
     if (count_ > 0) out += ',';
-    out += with_id(id, (*document)->json);
+    broker::append_document(out, id, (*document)->json);
     ++count_;
     --left_;
   }

@@ -89,6 +89,7 @@ constexpr std::array<Segments, 3> kQuarantinePath{"api", "v1", "quarantine"};
 constexpr std::array<Segments, 5> kQuarantinedPath{"api", "v1", "quarantine", "{c}", "{i}"};
 constexpr std::array<Segments, 3> kBackupPath{"api", "v1", "backup"};
 constexpr std::array<Segments, 4> kCompactPath{"api", "v1", "store", "compact"};
+constexpr std::array<Segments, 3> kQueryPath{"api", "v1", "query"};
 constexpr std::array<Segments, 3> kCollectionsPath{"api", "v1", "documents"};
 constexpr std::array<Segments, 4> kCollectionPath{"api", "v1", "documents", "{c}"};
 constexpr std::array<Segments, 5> kDocumentPath{"api", "v1", "documents", "{c}", "{i}"};
@@ -120,6 +121,8 @@ constexpr std::array kQuarantined{Method{"GET", Media::none, get_quarantined},
                                   Method{"DELETE", Media::none, drop_quarantined}};
 constexpr std::array kBackup{Method{"GET", Media::none, get_backup}};
 constexpr std::array kCompact{Method{"POST", Media::json, compact_store}};
+constexpr std::array kQuery{Method{"GET", Media::none, get_query},
+                            Method{"POST", Media::json, post_query}};
 constexpr std::array kCollections{Method{"GET", Media::none, get_collections}};
 constexpr std::array kCollection{Method{"GET", Media::none, get_listing},
                                  Method{"POST", Media::ndjson, post_import}};
@@ -189,6 +192,7 @@ const Router::Route* Router::find_route(const Target& target) const {
       Route{kQuarantinedPath, kQuarantined, Scope::read, Scope::admin},
       Route{kBackupPath, kBackup, Scope::admin, Scope::admin},
       Route{kCompactPath, kCompact, Scope::admin, Scope::admin},
+      Route{kQueryPath, kQuery, Scope::read, Scope::read},
       Route{kCollectionsPath, kCollections},
       Route{kCollectionPath, kCollection},
       Route{kDocumentPath, kDocument},

@@ -13,8 +13,11 @@
 //   GET, POST, DELETE /api/v1/quarantine/{collection}/{id}   POST {}: again; DELETE: forget it
 //   GET            /api/v1/backup                        the store as a file (node/backup.hpp)
 //   POST           /api/v1/store/compact                 {}: gives free pages back to the disk
-//   GET            /api/v1/events?after=SEQ&collection=C&prefix=P     NDJSON until the client
-//                                                        leaves
+//   GET            /api/v1/events?after=SEQ&collection=C&prefix=P  NDJSON, until the client leaves
+//   GET            /api/v1/query?q=TEXT                  a page of documents: peat/query.hpp;
+//   POST           /api/v1/query                         the same as JSON; page=TOKEN, show=ids;
+//                                                        live=1&resume=TOKEN: NDJSON, the answer
+//                                                        and what becomes of it
 //   GET            /api/v1/documents                     collections and their counts
 //   GET, POST      /api/v1/documents/{collection}        ?limit=N&after=ID&prefix=P&deleted=1,
 //                                                        heads=1 (heads instead of documents);

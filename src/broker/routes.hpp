@@ -64,6 +64,10 @@ void get_listing(Call call);
 void post_import(Call call);
 void get_events(Call call);
 
+// query.cpp
+void get_query(Call call);
+void post_query(Call call);
+
 // Code::malformed if `json` nests deeper than `limit`; one pass, before anything is built.
 Status check_depth(std::string_view json, std::uint64_t limit);
 // ["hash", …]

@@ -7,6 +7,7 @@
 
 #include "node/settings.hpp"
 #include "node/settings_text.hpp"
+#include "query/ast.hpp"
 
 namespace peat::node {
 
@@ -69,9 +70,15 @@ Status read_option(std::string_view name, std::string_view value, CollectionSett
   if (name == "retention") return read_duration(value, out.retention);
   if (name == "ttl") return read_duration(value, out.ttl);
   if (name == "class") return choose(value, kClasses, out.qos);
+  if (name == "index") {
+    PEAT_TRY(const auto path, query::parse_path(value));
+    out.indexes.push_back(query::print_path(path));
+    return {};
+  }
   return fail(
       Code::bad_setting,
-      fmt::format("'{}' is none of mode, window, delete, wins, retention, ttl, class", name));
+      fmt::format("'{}' is none of mode, window, delete, wins, retention, ttl, class, index",
+                  name));
 }
 
 }  // namespace
@@ -121,6 +128,18 @@ sync::CollectionRule CollectionSetting::over(sync::CollectionRule rule) const {
   if (ttl) rule.ttl = *ttl;
   if (qos) rule.qos = *qos;
   return rule;
+}
+
+Result<std::vector<IndexName>> indexes_of(const Settings& settings, const Limits& limits) {
+  std::vector<IndexName> out;
+  for (const auto& collection : settings.collections) {
+    for (const auto& path : collection.indexes) out.push_back({collection.name, path});
+  }
+  if (out.size() <= limits.query_indexes) return out;
+  return fail(Code::bad_setting,
+              fmt::format("collections: {} indexes are asked for; a node keeps up to {} "
+                          "(query_indexes)",
+                          out.size(), limits.query_indexes));
 }
 
 sync::Collections collections_of(const Settings& settings) {

@@ -7,6 +7,7 @@
 //   retention=DURATION            of tombstones and of softly deleted content
 //   ttl=DURATION                  with delete=ttl
 //   class=critical|high|normal|low|bulk
+//   index=PATH                    a secondary index (docs/query.md); may be repeated
 //
 // What it does not name stays as the defaults of sync/collections.hpp have it.
 #pragma once
@@ -15,11 +16,19 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "peat/error.hpp"
 #include "sync/collections.hpp"
 
 namespace peat::node {
+
+// "collection" and the text of a path in it.
+struct IndexName {
+  std::string collection;
+  std::string path;
+  friend auto operator<=>(const IndexName&, const IndexName&) = default;
+};
 
 struct CollectionSetting {
   std::string name;
@@ -30,7 +39,8 @@ struct CollectionSetting {
   std::optional<std::chrono::milliseconds> retention;
   std::optional<std::chrono::milliseconds> ttl;
   std::optional<sync::QosClass> qos;
-  std::string text;  // as it was written
+  std::vector<std::string> indexes;  // paths
+  std::string text;                  // as it was written
 
   static Result<CollectionSetting> parse(std::string_view text);
   sync::CollectionRule over(sync::CollectionRule rule) const;

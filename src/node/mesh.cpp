@@ -5,16 +5,19 @@
 #include <future>
 #include <mutex>
 #include <thread>
+#include <type_traits>
 
 #include "node/mesh_impl.hpp"
 #include "node/node.hpp"
 #include "node/settings_text.hpp"
+#include "query/run.hpp"
 
 namespace peat {
 
 namespace {
 
 constexpr std::size_t kEventsPerTurn = 64;
+constexpr std::uint64_t kDefaultRows = 1000;
 
 std::vector<std::string> texts_of(const automerge::Heads& heads) {
   std::vector<std::string> texts;
@@ -93,6 +96,39 @@ Change change_of(const node::Event& event) {
 }
 
 }  // namespace
+
+void Mesh::Impl::pump(const std::shared_ptr<LiveWatch>& watch) {
+  if (watch->scheduled || watch->cancelled) return;
+  watch->scheduled = true;
+  executor.post([this, watch] {
+    watch->scheduled = false;
+    if (!watch->cancelled && watch->tell()) pump(watch);
+  });
+}
+
+template <class AnyWatch>
+Subscription Mesh::Impl::subscription_to(const std::shared_ptr<AnyWatch>& watch) {
+  Subscription subscription;
+  subscription.cancel_ = [weak = weak_from_this(), watch] {
+    const auto alive = weak.lock();
+    if (!alive) return;
+    const auto end = [alive, watch] {
+      watch->cancelled = true;
+      alive->node->events().off_event(watch->wake_id);
+      if constexpr (std::is_same_v<AnyWatch, LiveWatch>) watch->live.reset();
+    };
+    // From the callback itself there is nothing to wait for.
+    if (std::this_thread::get_id() == alive->thread.get_id()) {
+      watch->cancelled = true;
+      return alive->executor.post(end);
+    }
+    static_cast<void>(alive->run<Status>([end](auto answer) {
+      end();
+      answer({});
+    }));
+  };
+  return subscription;
+}
 
 void Mesh::Impl::pump(const std::shared_ptr<Watch>& watch) {
   if (watch->scheduled || watch->cancelled) return;
@@ -304,6 +340,40 @@ Result<MeshPage> Mesh::list(std::string_view collection, const ListOptions& opti
       });
 }
 
+namespace {
+
+// A query under way, a step a turn of the loop.
+template <class Answer>
+void run_query(node::AsioExecutor& executor, std::shared_ptr<query::Run> run, QueryPage page,
+               Answer answer) {
+  std::vector<query::Row> rows;
+  const auto state = run->step(rows);
+  if (!state) return answer(std::unexpected(state.error()));
+  for (auto& row : rows) page.documents.push_back({std::move(row.id), std::move(row.json)});
+  if (*state == query::Run::State::more) {
+    executor.post([&executor, run = std::move(run), page = std::move(page),
+                   answer = std::move(answer)]() mutable {
+      run_query(executor, std::move(run), std::move(page), std::move(answer));
+    });
+    return;
+  }
+  page.next = run->next().value_or("");
+  page.examined = run->examined();
+  page.index = run->index();
+  answer(std::move(page));
+}
+
+}  // namespace
+
+Result<QueryPage> Mesh::query(const Query& query, std::string_view page) {
+  auto* impl = impl_.get();
+  return impl_->run<Result<QueryPage>>([impl, query, page = std::string(page)](auto answer) {
+    auto run = query::Run::begin(query, impl->node->queries(), page, kDefaultRows);
+    if (!run) return answer(std::unexpected(std::move(run).error()));
+    run_query(impl->executor, std::make_shared<query::Run>(std::move(*run)), {}, std::move(answer));
+  });
+}
+
 Result<Subscription> Mesh::watch(const WatchOptions& options,
                                  std::function<void(const Change& change)> callback) {
   auto watch = std::make_shared<Watch>();
@@ -317,22 +387,23 @@ Result<Subscription> Mesh::watch(const WatchOptions& options,
     impl->pump(watch);
     answer({});
   }));
-  Subscription subscription;
-  subscription.cancel_ = [weak = std::weak_ptr(impl_), watch] {
-    const auto alive = weak.lock();
-    if (!alive) return;
-    const auto end = [alive, watch] {
-      watch->cancelled = true;
-      alive->node->events().off_event(watch->wake_id);
-    };
-    // From the callback itself there is nothing to wait for.
-    if (std::this_thread::get_id() == alive->thread.get_id()) return end();
-    static_cast<void>(alive->run<Status>([end](auto answer) {
-      end();
-      answer({});
-    }));
-  };
-  return subscription;
+  return impl_->subscription_to(watch);
+}
+
+Result<Subscription> Mesh::watch(const Query& query, std::string_view resume,
+                                 std::function<void(const QueryChange& change)> callback) {
+  auto watch = std::make_shared<LiveWatch>();
+  watch->callback = std::move(callback);
+  auto* impl = impl_.get();
+  PEAT_TRY_VOID(impl_->run<Status>([impl, watch, query, resume = std::string(resume)](auto answer) {
+    auto live = impl->node->live().begin(query, resume);
+    if (!live) return answer(std::unexpected(std::move(live).error()));
+    watch->live = std::move(*live);
+    watch->wake_id = impl->node->events().on_event([impl, watch] { impl->pump(watch); });
+    impl->pump(watch);
+    answer({});
+  }));
+  return impl_->subscription_to(watch);
 }
 
 Status Mesh::connect(const EndpointId& id, std::string_view address) {

@@ -29,6 +29,33 @@ struct Watch {
   }
 };
 
+// One watch() of a query.
+struct LiveWatch {
+  std::unique_ptr<node::LiveQuery> live;
+  std::function<void(const QueryChange&)> callback;
+  std::uint64_t wake_id = 0;
+  bool scheduled = false;
+  bool cancelled = false;
+
+  // True if there is more to tell at once.
+  bool tell() {
+    std::vector<node::LiveLine> lines;
+    const auto state = live->step(lines);
+    for (auto& line : lines) {
+      if (cancelled) return false;
+      callback({static_cast<QueryChange::Kind>(line.kind),
+                std::move(line.id),
+                std::move(line.json),
+                std::move(line.resume),
+                {}});
+    }
+    if (state) return *state == node::LiveQuery::State::more;
+    if (!cancelled) callback({QueryChange::Kind::ended, {}, {}, {}, state.error().message});
+    cancelled = true;
+    return false;
+  }
+};
+
 struct Mesh::Impl : std::enable_shared_from_this<Mesh::Impl> {
   node::AsioExecutor executor;
   std::unique_ptr<node::Node> node;
@@ -61,6 +88,10 @@ struct Mesh::Impl : std::enable_shared_from_this<Mesh::Impl> {
   }
 
   void pump(const std::shared_ptr<Watch>& watch);
+  void pump(const std::shared_ptr<LiveWatch>& watch);
+  // Ends the watch when it goes.
+  template <class AnyWatch>
+  Subscription subscription_to(const std::shared_ptr<AnyWatch>& watch);
   Status close();
 };
 

@@ -8,12 +8,14 @@
 
 #include "base/network.hpp"
 #include "net/quic_endpoint.hpp"
+#include "node/document_index.hpp"
 #include "node/identity.hpp"
 #include "node/log_limiter.hpp"
 #include "node/membership.hpp"
 #include "node/metrics.hpp"
 #include "node/operations.hpp"
 #include "node/peer_book.hpp"
+#include "node/query_source.hpp"
 #include "node/store_keys.hpp"
 #include "store/document_store.hpp"
 #include "sync/channel.hpp"
@@ -75,6 +77,8 @@ class NodeImpl final : public Node {
   std::uint64_t count(std::string_view collection) const override {
     return store_->count(collection);
   }
+  query::Source& queries() override { return *queries_; }
+  LiveQueries& live() override { return live_; }
   std::vector<CollectionInfo> collections() const override;
   std::vector<PeerInfo> peers() const override;
   void survey_lag(std::function<void(Result<std::vector<PeerSync>>)> done) override {
@@ -164,6 +168,9 @@ class NodeImpl final : public Node {
   std::unique_ptr<store::DocumentStore> store_;
   std::optional<sync::Access> access_;
   std::unique_ptr<sync::Documents> documents_;
+  std::unique_ptr<DocumentIndex> index_;
+  std::unique_ptr<QuerySource> queries_;
+  LiveQueries live_{*this, limits_};
   std::unique_ptr<EventLog> events_;
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<net::QuicEndpoint> endpoint_;
@@ -232,6 +239,10 @@ Status NodeImpl::open_store() {
                fmt::format("document set aside key={} reason=\"{}\"", key, reason));
   };
   PEAT_TRY(documents_, sync::Documents::open(*store_, executor_, std::move(options)));
+  PEAT_TRY(index_, DocumentIndex::open(*documents_, executor_));
+  PEAT_TRY(const auto indexes, indexes_of(settings_, limits_));
+  PEAT_TRY_VOID(index_->set(indexes));
+  queries_ = std::make_unique<QuerySource>(*documents_, *index_, *key_);
   events_ = std::make_unique<EventLog>(
       limits_.events_kept, store_->last_seq(),
       [this](std::uint64_t after, std::size_t limit) { return read_feed(after, limit); });
@@ -404,6 +415,8 @@ NodeImpl::~NodeImpl() {
   channels_.reset();
   connector_.reset();
   endpoint_.reset();
+  queries_.reset();
+  index_.reset();
   documents_.reset();
 }
 
@@ -437,6 +450,8 @@ NodeInfo NodeImpl::info() const {
   info.documents = store_->count();
   info.last_seq = store_->last_seq();
   info.durable_seq = store_->durable_seq();
+  info.store_id = store_->incarnation().store_id;
+  info.feed_floor = documents_->feed_floor();
   return info;
 }
 
@@ -628,6 +643,9 @@ void NodeImpl::reload(const Settings& settings) {
     access_->set_rules(std::move(*rules));
     look_at_rights();
   }
+  auto indexes = indexes_of(settings, limits_);
+  const auto set = indexes ? index_->set(*indexes) : Status(std::unexpected(indexes.error()));
+  if (!set) say(LogLevel::error, fmt::format("reload: {}", set.error().message));
   reload_peers(settings.peers);
   coordinator_->relate();
 }
@@ -657,6 +675,7 @@ void NodeImpl::on_change(const store::ChangeEvent& change) {
     event.action = local_action_.empty() ? "update" : local_action_;
   }
   events_->publish(std::move(event));
+  index_->on_change();
   if (membership_) membership_->on_change(change);
   last_change_ = executor_.now().mono;
   if (trim_timer_ == 0) trim_when_quiet();

@@ -16,10 +16,12 @@
 
 #include "node/event_log.hpp"
 #include "node/explain.hpp"
+#include "node/live_query.hpp"
 #include "node/settings.hpp"
 #include "peat/automerge/types.hpp"
 #include "peat/error.hpp"
 #include "peat/ids.hpp"
+#include "query/source.hpp"
 #include "security/enrollment_service.hpp"
 #include "security/trust.hpp"
 #include "sync/access.hpp"
@@ -37,6 +39,8 @@ struct NodeInfo {
   std::uint64_t documents = 0;
   std::uint64_t last_seq = 0;     // newest position of the change feed
   std::uint64_t durable_seq = 0;  // newest position that is on the disk
+  store::StoreId store_id{};      // that these positions belong to
+  std::uint64_t feed_floor = 0;   // after an older position deletions may be missing from the feed
 };
 
 struct PeerFault {
@@ -144,6 +148,9 @@ class NodeApi {
   // Keys with this prefix after `after`, in bytewise order; documents are not read.
   virtual Result<std::vector<std::string>> keys(std::string_view prefix, std::string_view after,
                                                 std::size_t limit) = 0;
+  // Where queries look (query/run.hpp).
+  virtual query::Source& queries() = 0;
+  virtual LiveQueries& live() = 0;
   virtual std::uint64_t count(std::string_view collection) const = 0;
   virtual std::vector<CollectionInfo> collections() const = 0;
 

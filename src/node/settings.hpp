@@ -25,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "node/collection_setting.hpp"
 #include "peat/error.hpp"
 #include "peat/ids.hpp"
@@ -148,6 +149,9 @@ Result<Loaded> resolve_settings(const RawLayer& flags, const RawLayer& variables
 std::string print_settings(const Loaded& loaded);
 // The reference page (Markdown).
 std::string settings_reference();
+
+// The secondary indexes that the settings ask for. Code::bad_setting beyond query_indexes.
+Result<std::vector<IndexName>> indexes_of(const Settings& settings, const Limits& limits);
 
 // The field's rules, with what the settings say over them.
 sync::Collections collections_of(const Settings& settings);

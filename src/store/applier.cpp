@@ -136,15 +136,28 @@ Status Applier::run(op::EraseSyncStates& op) {
 }
 
 Status Applier::run(op::PutMeta& op) {
-  PEAT_TRY_VOID(check_name(op.name));
+  PEAT_TRY_VOID(check_name("a meta", op.name));
   auto record = make_record(Table::settings, op.name, op.value);
   rows.put(Table::settings, std::move(op.name), std::move(record));
   return {};
 }
 
 Status Applier::run(op::EraseMeta& op) {
-  PEAT_TRY_VOID(check_name(op.name));
+  PEAT_TRY_VOID(check_name("a meta", op.name));
   rows.erase(Table::settings, std::move(op.name));
+  return {};
+}
+
+Status Applier::run(op::PutIndex& op) {
+  PEAT_TRY_VOID(check_name("an index row's", op.name));
+  auto record = make_record(Table::index, op.name, op.value);
+  rows.put(Table::index, std::move(op.name), std::move(record));
+  return {};
+}
+
+Status Applier::run(op::EraseIndex& op) {
+  PEAT_TRY_VOID(check_name("an index row's", op.name));
+  rows.erase(Table::index, std::move(op.name));
   return {};
 }
 
@@ -158,11 +171,11 @@ Status Applier::check_key(std::string_view key) const {
   return {};
 }
 
-Status Applier::check_name(std::string_view name) {
+Status Applier::check_name(std::string_view kind, std::string_view name) {
   if (!name.empty() && name.size() <= kPlainKeyBytes) return {};
-  return fail(Code::invalid_argument, "a meta name has " + std::to_string(name.size()) +
-                                          " bytes; 1 to " + std::to_string(kPlainKeyBytes) +
-                                          " are allowed");
+  return fail(Code::invalid_argument, std::string(kind) + " name has " +
+                                          std::to_string(name.size()) + " bytes; 1 to " +
+                                          std::to_string(kPlainKeyBytes) + " are allowed");
 }
 
 Result<DocumentRow> Applier::existing_or_new(const std::string& key, bool repair) {

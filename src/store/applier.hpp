@@ -43,9 +43,11 @@ class Applier {
   Status run(op::EraseSyncStates& op);
   Status run(op::PutMeta& op);
   Status run(op::EraseMeta& op);
+  Status run(op::PutIndex& op);
+  Status run(op::EraseIndex& op);
 
   Status check_key(std::string_view key) const;
-  static Status check_name(std::string_view name);
+  static Status check_name(std::string_view kind, std::string_view name);
   // `repair`: one that cannot be read counts as there, and nothing is kept of it.
   Result<DocumentRow> existing_or_new(const std::string& key, bool repair = false);
   void put_document(const std::string& key, DocumentRow row);

@@ -33,10 +33,14 @@ class Backend {
   virtual Result<std::optional<ByteView>> get(Table table, std::string_view key) = 0;
   // The first row at or after `from`, or strictly after it; its value as it is stored: unseal() it.
   virtual Result<std::optional<Entry>> next(Table table, std::string_view from, bool inclusive) = 0;
+  // The last row strictly before `before`, likewise.
+  virtual Result<std::optional<Entry>> previous(Table table, std::string_view before) = 0;
 
-  // What `next` gave as a value, as `get` would give it.
+  // What `next` or `previous` gave as a value, as `get` would give it.
   virtual Result<ByteView> unseal(Table, std::string_view /*key*/, ByteView value) { return value; }
 
+  // Once, before the first commit: makes the tables that a file of an earlier version lacks.
+  virtual Status make_missing_tables() = 0;
   // All of `rows` or nothing; durable when it returns success.
   virtual Status commit(const Rows& rows) = 0;
   // After a failed commit: true if the obstacle is gone (the map has grown) and the same commit

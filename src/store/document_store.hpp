@@ -136,6 +136,10 @@ class WriteBatch {
   void erase_sync_states(const EndpointId& peer);  // all of the peer's; O(their number)
   void put_meta(std::string name, Bytes value);    // names of 1 to 479 bytes
   void erase_meta(std::string name);
+  // Rows of an index: named bytes that the store keeps in order and gives no meaning. Names of 1 to
+  // 479 bytes.
+  void put_index(std::string name, Bytes value);
+  void erase_index(std::string name);
 
   bool empty() const;
   std::vector<Op> take_ops();  // leaves it empty
@@ -230,6 +234,18 @@ class DocumentStore {
   virtual Result<std::optional<Bytes>> sync_state(const EndpointId& peer,
                                                   std::string_view key) const = 0;
   virtual Result<std::optional<Bytes>> meta(std::string_view name) const = 0;
+  virtual Result<std::optional<Bytes>> index_row(std::string_view name) const = 0;
+  // Rows with this prefix: after `from`, in bytewise order; or before it, in the opposite one
+  // (where
+  // "" is behind the last). At most `limit`.
+  struct IndexRow {
+    std::string name;
+    Bytes value;
+  };
+  enum class Direction : std::uint8_t { up, down };
+  virtual Result<std::vector<IndexRow>> index_rows(std::string_view prefix, std::string_view from,
+                                                   Direction direction,
+                                                   std::size_t limit) const = 0;
 
   // --- writes ---------------------------------------------------------------------------------
   // Visible when it returns; the value is last_seq(). An error leaves everything as it was.

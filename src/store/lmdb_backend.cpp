@@ -295,6 +295,25 @@ Result<std::optional<Backend::Entry>> LmdbBackend::next(Table table, std::string
   return Entry{text_of(key), view_of(value)};
 }
 
+Result<std::optional<Backend::Entry>> LmdbBackend::previous(Table table, std::string_view before) {
+  if (tables_[index(table)] == kNoTable) return no_table(table);
+  PEAT_TRY(auto* const cursor, this->cursor(table));
+  cursors_[index(table)].placed = false;
+  auto key = value_of(before);
+  MDB_val value{};
+  int rc = MDB_NOTFOUND;
+  if (!before.empty()) rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+  if (rc == 0) {
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_PREV);
+  } else if (rc == MDB_NOTFOUND && !before.empty()) {
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+  }
+  if (rc == MDB_NOTFOUND) return std::nullopt;
+  if (rc != 0) return std::unexpected(error(rc, "read"));
+  read_bytes_ += value.mv_size;
+  return Entry{text_of(key), view_of(value)};
+}
+
 // --- commits ------------------------------------------------------------------------------------
 
 int LmdbBackend::put_rows(MDB_txn* txn, const Rows& rows) const {
@@ -314,6 +333,26 @@ int LmdbBackend::put_rows(MDB_txn* txn, const Rows& rows) const {
     }
   }
   return 0;
+}
+
+// Versions that do not know a table pass it over, so this is no change of the format.
+Status LmdbBackend::make_missing_tables() {
+  if (std::ranges::find(tables_, kNoTable) == tables_.end()) return {};
+  PEAT_TRY_VOID(usable());
+  MDB_txn* txn = nullptr;
+  auto tables = tables_;
+  int rc = mdb_txn_begin(env_, nullptr, 0, &txn);
+  for (std::size_t i = 0; rc == 0 && i < kTableCount; ++i) {
+    if (tables[i] == kNoTable) rc = mdb_dbi_open(txn, kTableNames[i], MDB_CREATE, &tables[i]);
+  }
+  if (rc == 0) {
+    rc = mdb_txn_commit(txn);
+  } else {
+    mdb_txn_abort(txn);
+  }
+  if (rc != 0) return commit_failed(rc);
+  tables_ = tables;
+  return {};
 }
 
 Status LmdbBackend::commit(const Rows& rows) {

@@ -59,6 +59,15 @@ Result<std::optional<Backend::Entry>> MemoryBackend::next(Table table, std::stri
   return Entry{it->first, *it->second};
 }
 
+Result<std::optional<Backend::Entry>> MemoryBackend::previous(Table table,
+                                                              std::string_view before) {
+  const auto& values = disk_->rows_[table];
+  auto it = values.lower_bound(before);
+  if (it == values.begin()) return std::nullopt;
+  --it;
+  return Entry{it->first, *it->second};
+}
+
 Status MemoryBackend::commit(const Rows& rows) {
   const std::lock_guard lock(disk_->mutex_);
   if (superseded()) return fail(Code::cancelled, "this store's disk has been opened again");

@@ -17,6 +17,8 @@ class MemoryBackend final : public Backend {
   void end_read() override;
   Result<std::optional<ByteView>> get(Table table, std::string_view key) override;
   Result<std::optional<Entry>> next(Table table, std::string_view from, bool inclusive) override;
+  Result<std::optional<Entry>> previous(Table table, std::string_view before) override;
+  Status make_missing_tables() override { return {}; }
   Status commit(const Rows& rows) override;
   Result<bool> recover() override { return false; }
   Result<std::optional<std::uint64_t>> take_stop_mark() override;

@@ -24,10 +24,12 @@ enum class Table : std::uint8_t {
   tombstones,   // document key → tombstone
   counts,       // collection ':' → number of documents
   sync_states,  // peer, document key → Automerge sync state
+  index,        // name → what put_index keeps for who finds documents by their content
 };
-inline constexpr std::size_t kTableCount = 8;
+inline constexpr std::size_t kTableCount = 9;
 inline constexpr std::array<const char*, kTableCount> kTableNames{
-    "meta", "settings", "documents", "bodies", "feed", "tombstones", "counts", "sync_states"};
+    "meta",       "settings", "documents",   "bodies", "feed",
+    "tombstones", "counts",   "sync_states", "index"};
 
 constexpr std::size_t index(Table table) { return static_cast<std::size_t>(table); }
 constexpr const char* name(Table table) { return kTableNames[index(table)]; }

@@ -19,9 +19,9 @@ constexpr std::string_view kRunLabel = "peat-store-run-v1";
 constexpr std::size_t kRunsReady = 64;
 constexpr std::size_t kHeadBytes = 6;
 
-constexpr std::array kSealedTables{Table::settings,   Table::documents,  Table::bodies,
-                                   Table::feed,       Table::tombstones, Table::counts,
-                                   Table::sync_states};
+constexpr std::array kSealedTables{Table::settings,    Table::documents,  Table::bodies,
+                                   Table::feed,        Table::tombstones, Table::counts,
+                                   Table::sync_states, Table::index};
 
 void set_associated(Bytes& out, ByteView head, Table table, std::string_view key) {
   out.clear();

@@ -62,6 +62,10 @@ class SealedBackend final : public Backend {
     return inner_->next(table, from, inclusive);
   }
   Result<ByteView> unseal(Table table, std::string_view key, ByteView value) override;
+  Result<std::optional<Entry>> previous(Table table, std::string_view before) override {
+    return inner_->previous(table, before);
+  }
+  Status make_missing_tables() override { return inner_->make_missing_tables(); }
   Status commit(const Rows& rows) override;
   Result<bool> recover() override { return inner_->recover(); }
   Result<std::optional<std::uint64_t>> take_stop_mark() override {

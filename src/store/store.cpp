@@ -144,7 +144,8 @@ Status Store::begin_run(IncarnationRow last, Random& random) {
   put_meta_row(rows, kIncarnationName, encode(last));
   complete(rows);
   for (;;) {
-    const auto status = backend_->commit(rows);
+    auto status = backend_->make_missing_tables();
+    if (status) status = backend_->commit(rows);
     if (status) return {};
     PEAT_TRY(const auto repeat, backend_->recover());
     if (!repeat) return status;
@@ -279,6 +280,34 @@ Result<std::optional<Bytes>> Store::sync_state(const EndpointId& peer, std::stri
 Result<std::optional<Bytes>> Store::meta(std::string_view name) const {
   if (name.empty() || name.size() > kPlainKeyBytes) return std::nullopt;
   return copy_of(Table::settings, name);
+}
+
+Result<std::optional<Bytes>> Store::index_row(std::string_view name) const {
+  if (name.empty() || name.size() > kPlainKeyBytes) return std::nullopt;
+  return copy_of(Table::index, name);
+}
+
+Result<std::vector<DocumentStore::IndexRow>> Store::index_rows(std::string_view prefix,
+                                                               std::string_view from,
+                                                               Direction direction,
+                                                               std::size_t limit) const {
+  PEAT_TRY(const auto view, this->view());
+  std::vector<IndexRow> rows;
+  const bool up = direction == Direction::up;
+  // Up from the prefix itself; down from behind everything that begins with it.
+  auto at = std::string(from.empty() || from < prefix ? prefix : from);
+  bool inclusive = at == prefix;
+  if (!up && from.empty()) at.append(kPlainKeyBytes - std::min(at.size(), kPlainKeyBytes), '\xff');
+  while (rows.size() < limit) {
+    PEAT_TRY(const auto entry,
+             up ? view.next(Table::index, at, inclusive) : view.previous(Table::index, at));
+    if (!entry || !entry->key.starts_with(prefix)) break;
+    at = entry->key;
+    inclusive = false;
+    PEAT_TRY(const auto content, view.content(Table::index, *entry));
+    rows.push_back({at, Bytes(content.begin(), content.end())});
+  }
+  return rows;
 }
 
 // --- writes -------------------------------------------------------------------------------------

@@ -46,6 +46,9 @@ class Store final : public DocumentStore {
   Result<std::optional<Bytes>> sync_state(const EndpointId& peer,
                                           std::string_view key) const override;
   Result<std::optional<Bytes>> meta(std::string_view name) const override;
+  Result<std::optional<Bytes>> index_row(std::string_view name) const override;
+  Result<std::vector<IndexRow>> index_rows(std::string_view prefix, std::string_view from,
+                                           Direction direction, std::size_t limit) const override;
 
   Result<Seq> write(WriteBatch batch) override;
   Seq durable_seq() const override { return commit_->durable_seq(); }

@@ -60,6 +60,31 @@ Result<ByteView> View::content(Table table, const Entry& entry) const {
   return open_record(table, entry.key, record);
 }
 
+Result<std::optional<View::Entry>> View::previous(Table table, std::string_view before) const {
+  for (;;) {
+    std::optional<std::string_view> last;
+    std::optional<ByteView> record;
+    for (const auto* layer : layers_) {
+      if (layer == nullptr) continue;
+      const auto& values = (*layer)[table];
+      auto it = values.lower_bound(before);
+      if (it == values.begin()) continue;
+      --it;
+      if (last && *last >= it->first) continue;
+      last = it->first;
+      record.reset();
+      if (it->second) record = *it->second;
+    }
+    PEAT_TRY(const auto stored, backend_->previous(table, before));
+    if (stored && (!last || stored->key > *last)) {
+      return Entry{stored->key, stored->value, true};
+    }
+    if (!last) return std::nullopt;
+    if (record) return Entry{*last, *record, false};
+    before = *last;  // erased: look before it
+  }
+}
+
 Result<std::optional<DocumentRow>> View::document(std::string_view key) const {
   const auto stored = stored_key(key);
   PEAT_TRY(const auto content, get(Table::documents, stored));

@@ -38,6 +38,8 @@ class View {
   };
   // The first row at or after `from`, or strictly after it.
   Result<std::optional<Entry>> next(Table table, std::string_view from, bool inclusive) const;
+  // The last row strictly before `before`.
+  Result<std::optional<Entry>> previous(Table table, std::string_view before) const;
 
   // The content of its record; keys alone cost nothing.
   Result<ByteView> content(Table table, const Entry& entry) const;

@@ -62,6 +62,14 @@ void WriteBatch::put_meta(std::string name, Bytes value) {
 
 void WriteBatch::erase_meta(std::string name) { ops_.push_back({op::EraseMeta{std::move(name)}}); }
 
+void WriteBatch::put_index(std::string name, Bytes value) {
+  ops_.push_back({op::PutIndex{std::move(name), std::move(value)}});
+}
+
+void WriteBatch::erase_index(std::string name) {
+  ops_.push_back({op::EraseIndex{std::move(name)}});
+}
+
 bool WriteBatch::empty() const { return ops_.empty(); }
 
 std::vector<WriteBatch::Op> WriteBatch::take_ops() { return std::exchange(ops_, {}); }

@@ -64,6 +64,13 @@ struct PutMeta {
 struct EraseMeta {
   std::string name;
 };
+struct PutIndex {
+  std::string name;
+  Bytes value;
+};
+struct EraseIndex {
+  std::string name;
+};
 
 }  // namespace peat::store::op
 
@@ -72,7 +79,7 @@ namespace peat::store {
 struct WriteBatch::Op {
   std::variant<op::Append, op::Replace, op::Compact, op::Erase, op::Bury, op::RemoveTombstone,
                op::PutSyncState, op::EraseSyncState, op::EraseSyncStates, op::PutMeta,
-               op::EraseMeta>
+               op::EraseMeta, op::PutIndex, op::EraseIndex>
       what;
 };
 

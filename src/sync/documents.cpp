@@ -152,6 +152,15 @@ Result<std::optional<ConflictsView>> DocumentsImpl::conflicts(std::string_view k
   return out;
 }
 
+Result<std::optional<DocumentView>> DocumentsImpl::glance(std::string_view key) {
+  if (cache_.find(key) != nullptr) return get(key);
+  PEAT_TRY(const auto record, store_.document(key));
+  if (!record) return std::nullopt;
+  PEAT_TRY(auto open, load(*record));
+  if (open.document.heads().empty()) return std::nullopt;
+  return view_of(key, open.document);
+}
+
 Result<std::vector<automerge::ChangeInfo>> DocumentsImpl::history(std::string_view key) {
   PEAT_TRY(auto* document, open_document(key));
   if (document == nullptr) {

@@ -184,6 +184,8 @@ class Documents {
   virtual Result<std::optional<DocumentView>> get(std::string_view key) = 0;
   // The same with every place where others lost to what it shows. One walk over the document.
   virtual Result<std::optional<ConflictsView>> conflicts(std::string_view key) = 0;
+  // get() for who reads many: what is not open already does not displace what is.
+  virtual Result<std::optional<DocumentView>> glance(std::string_view key) = 0;
   // Writes only what differs from the present document, as one change at most.
   virtual Result<WriteResult> put(std::string_view key, std::string_view json,
                                   const Precondition& precondition = {}) = 0;
@@ -211,6 +213,9 @@ class Documents {
   // Removes tombstones that nobody needs any more; the horizon moves with them.
   virtual Status collect(const std::vector<store::TombstoneRecord>& tombstones) = 0;
   virtual std::uint64_t horizon() const = 0;
+  // The greatest position in the feed of a tombstone that was collected: a reader of the feed that
+  // stands before it may not hear of every deletion.
+  virtual store::Seq feed_floor() const = 0;
   virtual void note_horizon(std::uint64_t lamport) = 0;  // of a peer
 
   // --- for sessions: sending ----------------------------------------------------------------

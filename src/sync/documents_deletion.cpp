@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view kLamportName = "sync.lamport";
 constexpr std::string_view kHorizonName = "sync.horizon";
+constexpr std::string_view kFloorName = "sync.floor";
 constexpr std::string_view kExpiredReason = "expired";
 
 Bytes encode_clock(std::uint64_t clock) {
@@ -58,6 +59,7 @@ bool is_softly_deleted(const automerge::Document& document) {
 Status DocumentsImpl::load_clocks() {
   PEAT_TRY(lamport_, load_clock(store_, kLamportName));
   PEAT_TRY(horizon_, load_clock(store_, kHorizonName));
+  PEAT_TRY(feed_floor_, load_clock(store_, kFloorName));
   return {};
 }
 
@@ -194,6 +196,7 @@ Result<bool> DocumentsImpl::expire(std::string_view key, bool if_deleted) {
 
 Status DocumentsImpl::collect(const std::vector<store::TombstoneRecord>& tombstones) {
   auto horizon = horizon_;
+  auto floor = feed_floor_;
   store::WriteBatch batch;
   for (const auto& record : tombstones) {
     const auto& tombstone = record.tombstone;
@@ -202,12 +205,15 @@ Status DocumentsImpl::collect(const std::vector<store::TombstoneRecord>& tombsto
     PEAT_TRY(const auto heads, store_.heads(key));
     if (heads || !present || present->seq != record.seq) continue;
     if (!is_expiry(tombstone)) horizon = std::max(horizon, tombstone.lamport);
+    floor = std::max(floor, record.seq);
     batch.remove_tombstone(key);
   }
   if (batch.empty()) return {};
+  batch.put_meta(std::string(kFloorName), encode_clock(floor));
   if (horizon > horizon_) batch.put_meta(std::string(kHorizonName), encode_clock(horizon));
   PEAT_TRY_VOID(store_.write(std::move(batch)));
   horizon_ = horizon;
+  feed_floor_ = floor;
   return {};
 }
 

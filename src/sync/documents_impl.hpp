@@ -45,6 +45,7 @@ class DocumentsImpl final : public Documents {
   Result<std::optional<ConflictsView>> conflicts(std::string_view key) override;
   Result<WriteResult> settle(std::string_view key, std::string_view settlements,
                              const Precondition& precondition) override;
+  Result<std::optional<DocumentView>> glance(std::string_view key) override;
   Result<WriteResult> put(std::string_view key, std::string_view json,
                           const Precondition& precondition) override;
   Result<WriteResult> patch(std::string_view key, std::string_view merge_patch,
@@ -56,6 +57,7 @@ class DocumentsImpl final : public Documents {
   Result<bool> expire(std::string_view key, bool if_deleted) override;
   Status collect(const std::vector<store::TombstoneRecord>& tombstones) override;
   std::uint64_t horizon() const override { return horizon_; }
+  store::Seq feed_floor() const override { return feed_floor_; }
   void note_horizon(std::uint64_t lamport) override;
 
   Result<automerge::Document*> open_document(std::string_view key) override;
@@ -165,6 +167,7 @@ class DocumentsImpl final : public Documents {
   DocumentCache cache_;
   std::uint64_t lamport_ = 0;
   std::uint64_t horizon_ = 0;
+  store::Seq feed_floor_ = 0;
   std::uint64_t fresh_actors_ = 0;  // made in this run
   Quarantine quarantine_;
   bool keep_posted_ = false;

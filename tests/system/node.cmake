@@ -1,6 +1,6 @@
 if(TARGET peat-mesh-node)
   find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
-  foreach(name node_sync node_lifecycle node_interface node_memory operations cli mesh)
+  foreach(name node_sync node_lifecycle node_interface node_memory operations cli mesh query)
     add_test(NAME system_${name}
       COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/${name}_test.py)
     set_tests_properties(system_${name} PROPERTIES LABELS system TIMEOUT 300

@@ -10,7 +10,7 @@
 
 namespace peat::broker {
 
-class FakeNode final : public node::NodeApi {
+class FakeNode final : public node::NodeApi, public query::Source {
  public:
   FakeNode() : log_(8, 0, [](auto, auto) { return std::vector<node::Event>(); }) {}
 
@@ -104,6 +104,14 @@ class FakeNode final : public node::NodeApi {
     }
     return keys;
   }
+  query::Source& queries() override { return *this; }
+  node::LiveQueries& live() override { return live_; }
+  Result<std::optional<std::string>> json(std::string_view key) override {
+    PEAT_TRY(auto view, get(key));
+    if (!view) return std::nullopt;
+    return std::move(view->json);
+  }
+  ByteView token_key() const override { return {}; }
   std::uint64_t count(std::string_view) const override { return documents.size(); }
   std::vector<node::CollectionInfo> collections() const override { return {}; }
   std::vector<node::PeerInfo> peers() const override { return peer_list; }
@@ -157,6 +165,8 @@ class FakeNode final : public node::NodeApi {
 
  private:
   node::EventLog log_;
+  Limits limits_;
+  node::LiveQueries live_{*this, limits_};
 };
 
 }  // namespace peat::broker

@@ -76,6 +76,26 @@ TEST_F(MeshTest, DocumentsAreWrittenReadListedAndErased) {
   EXPECT_EQ(mesh.erase("t", "x").error().code, Code::not_found);
 }
 
+TEST_F(MeshTest, AQueryFindsPageByPage) {
+  auto mesh = open("a");
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(mesh.put("t", "d" + std::to_string(i), R"({"n":)" + std::to_string(i) + "}"));
+  }
+  const auto query = Query::parse("from t where n >= 90 order by n desc limit 6");
+  ASSERT_TRUE(query);
+  const auto first = mesh.query(*query);
+  ASSERT_TRUE(first) << first.error().message;
+  ASSERT_EQ(first->documents.size(), 6U);
+  EXPECT_EQ(first->documents[0].id, "d99");
+  EXPECT_EQ(first->documents[0].json, R"({"n":99})");
+  const auto second = mesh.query(*query, first->next);
+  ASSERT_TRUE(second) << second.error().message;
+  EXPECT_EQ(second->documents.size(), 4U);
+  EXPECT_EQ(second->documents.back().id, "d90");
+  EXPECT_EQ(second->next, "");
+  EXPECT_EQ(mesh.query(Query::all("t"), first->next).error().code, Code::invalid_argument);
+}
+
 TEST_F(MeshTest, AConditionProtectsFromAnEditInBetween) {
   auto mesh = open("a");
   const auto first = mesh.put("t", "x", R"({"n":1})", {.if_absent = true});

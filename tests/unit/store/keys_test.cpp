@@ -117,5 +117,48 @@ TEST(StoredKey, FitsLmdbAndKeepsDifferentKeysApart) {
   EXPECT_EQ(sync_state_key(peer(1), longest).size(), 511U);
 }
 
+TEST_P(Keys, RowsOfAnIndexAreListedInBothDirectionsAcrossAllLayers) {
+  using Direction = DocumentStore::Direction;
+  auto& store = disk.open();
+  const auto listed = [&store](std::string_view prefix, std::string_view from, Direction direction,
+                               std::size_t limit = 100) {
+    Strings names;
+    const auto rows = store.index_rows(prefix, from, direction, limit).value();
+    for (const auto& row : rows) {
+      names.push_back(row.name);
+    }
+    return names;
+  };
+  const auto write = [&store](const Strings& puts, const Strings& erasures) {
+    WriteBatch batch;
+    for (const auto& name : puts) batch.put_index(name, bytes_of("of " + name));
+    for (const auto& name : erasures) batch.erase_index(name);
+    ASSERT_TRUE(store.write(std::move(batch)));
+  };
+  write({"v1", "v3", "v5", "w", "v\xff\xff", "u9"}, {});
+  disk.settle();
+  write({"v2", "v4"}, {"v3", "v5"});  // over what is committed
+  for (const bool durable : {false, true}) {
+    if (durable) disk.settle();
+    EXPECT_EQ(listed("v", "", Direction::up), (Strings{"v1", "v2", "v4", "v\xff\xff"}));
+    EXPECT_EQ(listed("v", "", Direction::down), (Strings{"v\xff\xff", "v4", "v2", "v1"}));
+    EXPECT_EQ(listed("v", "v2", Direction::up, 1), Strings{"v4"});
+    EXPECT_EQ(listed("v", "v4", Direction::down, 1), Strings{"v2"});
+    EXPECT_EQ(listed("v", "v3", Direction::down), (Strings{"v2", "v1"}));
+    EXPECT_EQ(listed("x", "", Direction::down), Strings{});
+    EXPECT_EQ(listed("u", "", Direction::down), Strings{"u9"});
+    EXPECT_EQ(text_of(store.index_row("v2").value().value()), "of v2");
+    EXPECT_FALSE(store.index_row("v3").value());
+  }
+  WriteBatch nameless;
+  nameless.put_index("", {});
+  EXPECT_EQ(store.write(std::move(nameless)).error().code, Code::invalid_argument);
+  WriteBatch long_name;
+  long_name.put_index(std::string(480, 'x'), {});
+  EXPECT_EQ(store.write(std::move(long_name)).error().code, Code::invalid_argument);
+  disk.close();
+  EXPECT_EQ(disk.open().index_rows("v", "", Direction::up, 100)->size(), 4U);
+}
+
 }  // namespace
 }  // namespace peat::store

@@ -227,6 +227,11 @@ TEST(OldStores, OfFormat1OpenAndHoldWhatWasWritten) {
   EXPECT_EQ(store.incarnation().run, 2U);
   EXPECT_FALSE(store.incarnation().continued);
   EXPECT_FALSE(store.version("roads:a").value()->time) << "its writers knew none";
+  WriteBatch batch;  // nor indexes: the table is made
+  batch.put_index("v", bytes_of("1"));
+  ASSERT_TRUE(store.write(std::move(batch)));
+  executor.run();
+  EXPECT_EQ(store.index_row("v").value(), bytes_of("1"));
 }
 
 TEST_F(OnDisk, AStoreFromBeforeTheTimesIsMarkedBeforeItHoldsOne) {
