@@ -130,7 +130,7 @@ class FakeChannel final : public SyncChannel {
     auto delay = latency;
     if (bytes_per_second > 0) {
       const auto now = world_.now().mono;
-      free_at_ = std::max(free_at_, now) + std::chrono::seconds(1) *
+      free_at_ = std::max(free_at_, now) + Duration(std::chrono::seconds(1)) *
                                                static_cast<std::int64_t>(out.size()) /
                                                static_cast<std::int64_t>(bytes_per_second);
       delay += free_at_ - now;
