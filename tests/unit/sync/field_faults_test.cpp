@@ -183,6 +183,11 @@ class CountingBackend final : public store::Backend {
     ++reads;
     return below_.next(table, from, inclusive);
   }
+  Result<std::optional<Entry>> previous(store::Table table, std::string_view before) override {
+    ++reads;
+    return below_.previous(table, before);
+  }
+  Status make_missing_tables() override { return below_.make_missing_tables(); }
   Status commit(const store::Rows& rows) override { return below_.commit(rows); }
   Result<bool> recover() override { return below_.recover(); }
   Result<std::optional<std::uint64_t>> take_stop_mark() override { return below_.take_stop_mark(); }
