@@ -457,6 +457,23 @@ Status BundleParser::read_predecessors(OpDecoders& d) {
   return {};
 }
 
+class BundledOps final : public OpSource {
+ public:
+  BundledOps(const Bundle& bundle, const BundledChange& change)
+      : bundle_(bundle), change_(change) {}
+  void restart() final { next_ = 0; }
+  bool next(OpView& op) final {
+    if (next_ == change_.op_count) return false;
+    op = bundle_.ops[bundle_.row_at_rank[change_.first_rank + next_++]];
+    return true;
+  }
+
+ private:
+  const Bundle& bundle_;
+  const BundledChange& change_;
+  std::uint32_t next_ = 0;
+};
+
 }  // namespace
 
 Result<Bundle> read_bundle(const Chunk& chunk, const LoadLimits& limits) {
@@ -469,7 +486,6 @@ Result<std::vector<Bytes>> unbundle(const Bundle& bundle, std::uint64_t most) {
   for (const auto actor : bundle.actors) actors.add(actor);
   std::vector<ChangeHash> hashes;
   std::vector<ChangeHash> deps;
-  std::vector<OpView> ops;
   std::vector<Bytes> out;
   std::uint64_t total = 0;
   const auto too_much = [most] {
@@ -486,12 +502,10 @@ Result<std::vector<Bytes>> unbundle(const Bundle& bundle, std::uint64_t most) {
       deps.push_back(inside ? hashes[dep] : bundle.outside[dep - bundle.changes.size()]);
     }
     std::ranges::sort(deps);
-    ops.clear();
-    for (std::uint32_t i = 0; i < change.op_count; ++i) {
-      ops.push_back(bundle.ops[bundle.row_at_rank[change.first_rank + i]]);
-    }
-    const ChangeFacts facts{deps,        change.actor,   change.seq,  change.start_op,
-                            change.time, change.message, change.extra};
+    BundledOps ops(bundle, change);
+    const ChangeFacts facts{
+        deps,        change.actor,   change.seq,  change.start_op, change.op_count,
+        change.time, change.message, change.extra};
     hashes.push_back(encode_change(actors, facts, ops, out.emplace_back()));
     if (out.back().size() > most - total) return too_much();
     total += out.back().size();

@@ -31,19 +31,22 @@ struct QueuedChange {
   Bytes chunk;
 };
 
-// The edits of an open transaction, as runs where they are such (operations.hpp).
+// The edits of an open transaction, as runs where they are such (operations.hpp); new rows that
+// replace equally many operations each are also one.
 struct PendingOp {
   enum class Kind : std::uint8_t { row, deletion, typing, deleting };
   Kind kind = Kind::row;
   std::uint8_t width = 0;    // typing: bytes of a code point
   std::int8_t step = 0;      // deleting
-  std::uint32_t source = 0;  // row; deletion: slot; typing, deleting: object
+  std::uint32_t source = 0;  // the first row; deletion: slot; typing, deleting: object
   OpId id;                   // of the first
   OpId elem;                 // typing: the element before; deleting: the first one deleted
   std::uint32_t count = 1;
   std::uint32_t value = 0;  // typing: offset of the text
   std::uint32_t preds_begin = 0;
-  std::uint32_t preds_count = 0;
+  std::uint32_t preds_count = 0;  // of each
+
+  OpId last_id() const { return advance(id, std::int64_t{count} - 1); }
 };
 struct Pending {
   std::uint32_t actor = kNone;  // known from the first edit on
@@ -147,7 +150,7 @@ struct Document::Impl {
   }
 
   // transaction.cpp
-  OpView view(const PendingOp& edit) const;
+  class PendingOps;
   ChangeHash commit(const CommitOptions& options);
 
   // document_stored.cpp

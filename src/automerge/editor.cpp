@@ -154,7 +154,7 @@ Result<ObjectId> Editor::make(std::uint32_t slot, ObjectType type) {
   OpView op;
   op.action = make_action(type);
   PEAT_TRY_VOID(emit(slot, op, ops_.visible_rows(slot)));
-  return ObjectId{pending_.ops.back().id};
+  return ObjectId{pending_.ops.back().last_id()};
 }
 
 Status Editor::erase(std::uint32_t slot) {
@@ -389,12 +389,10 @@ Status Editor::emit(std::uint32_t slot, const OpView& op, std::span<const std::u
 }
 
 void Editor::record(PendingOp op, std::span<const std::uint32_t> replaced) {
-  pending_.typed.object = kNone;
   op.preds_begin = static_cast<std::uint32_t>(pending_.preds.size());
   op.preds_count = static_cast<std::uint32_t>(replaced.size());
   for (const auto pred : replaced) pending_.preds.push_back(ops_.row(pred).id);
-  pending_.ops.push_back(op);
-  ++pending_.count;
+  record_run(op);
 }
 
 void Editor::record_run(const PendingOp& op) {
@@ -405,7 +403,13 @@ void Editor::record_run(const PendingOp& op) {
 }
 
 bool Editor::extend(PendingOp& last, const PendingOp& op) {
-  if (last.kind != op.kind || last.source != op.source) return false;
+  if (last.kind != op.kind) return false;
+  if (op.kind == PendingOp::Kind::row) {
+    if (op.source != last.source + last.count || op.preds_count != last.preds_count) return false;
+    ++last.count;
+    return true;
+  }
+  if (op.kind == PendingOp::Kind::deletion || last.source != op.source) return false;
   if (op.kind == PendingOp::Kind::typing) {
     if (last.width != op.width || op.elem != advance(last.id, std::int64_t{last.count} - 1) ||
         op.value != last.value + last.count * last.width) {

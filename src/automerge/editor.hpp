@@ -108,7 +108,7 @@ class Editor {
   // An operation on a slot that replaces these rows.
   Status emit(std::uint32_t slot, const OpView& op, std::span<const std::uint32_t> replaced);
   void record(PendingOp op, std::span<const std::uint32_t> replaced);
-  // Typing and deleting go on with the run before where they can.
+  // Goes on with the run before where it can.
   void record_run(const PendingOp& op);
   static bool extend(PendingOp& last, const PendingOp& op);
 

@@ -193,42 +193,53 @@ ChangeHash encode_single(const ActorTable& actors, const ChangeFacts& facts, con
                      ByteView(data).first(static_cast<std::size_t>(pen.at() - data.data())), out);
 }
 
-}  // namespace
-
-ChangeHash encode_change(const ActorTable& actors, const ChangeFacts& facts, std::span<OpView> ops,
-                         Bytes& out) {
-  if (ops.size() == 1 && ops[0].count == 1 && ops[0].links.size() <= 1) {
-    return encode_single(actors, facts, ops[0], out);
-  }
-  thread_local OpWriter writer(Table::kChange);
-  thread_local std::vector<std::uint32_t> number;  // of an actor inside the change
+// The actors besides the author that the operations name, by rank: numbered from 1.
+std::vector<ByteView> number_others(const ActorTable& actors, OpSource& ops,
+                                    std::vector<std::uint32_t>& number) {
+  std::vector<ByteView> others;
+  if (actors.size() == 1) return others;
   thread_local std::vector<std::uint32_t> used;
-  thread_local std::vector<OpId> links;
-  number.assign(actors.size(), kNone);
   used.clear();
-  number[facts.author] = 0;
-  const auto note = [](OpId id) {
+  const auto note = [&number](OpId id) {
     if (id.none() || number[id.actor()] != kNone) return;
     number[id.actor()] = 1;
     used.push_back(id.actor());
   };
-  for (const auto& op : ops) {
+  OpView op;
+  for (ops.restart(); ops.next(op);) {
     note(op.object);
     note(op.elem);
     for (const auto link : op.links) note(link);
   }
   std::ranges::sort(used, {}, [&actors](std::uint32_t actor) { return actors.rank(actor); });
-  std::vector<ByteView> others(used.size());
   for (std::uint32_t i = 0; i < used.size(); ++i) {
     number[used[i]] = i + 1;
-    others[i] = actors.bytes(used[i]);
+    others.push_back(actors.bytes(used[i]));
   }
+  return others;
+}
+
+}  // namespace
+
+ChangeHash encode_change(const ActorTable& actors, const ChangeFacts& facts, OpSource& ops,
+                         Bytes& out) {
+  OpView op;
+  ops.restart();
+  if (facts.op_count == 1 && ops.next(op) && op.links.size() <= 1) {
+    return encode_single(actors, facts, op, out);
+  }
+  thread_local OpWriter writer(Table::kChange);
+  thread_local std::vector<std::uint32_t> number;  // of an actor inside the change
+  thread_local std::vector<OpId> links;
+  number.assign(actors.size(), kNone);
+  number[facts.author] = 0;
+  const auto others = number_others(actors, ops, number);
   const auto renumber = [](OpId id) {
     return id.none() ? id : OpId(id.counter(), number[id.actor()]);
   };
   writer.clear();
   OpId id(facts.start_op, 0);
-  for (auto& op : ops) {
+  for (ops.restart(); ops.next(op);) {
     op.object = renumber(op.object);
     op.elem = renumber(op.elem);
     links.clear();
@@ -236,7 +247,6 @@ ChangeHash encode_change(const ActorTable& actors, const ChangeFacts& facts, std
     op.links = links;
     writer.append(op, id);
     id = advance(id, op.count);
-    op.links = {};
   }
   ChangeHeader header;
   header.deps = facts.deps;

@@ -216,7 +216,7 @@ Result<ObjectId> Transaction::split_block(ObjectId object, std::size_t index) {
     OpView op;
     op.action = Action::kMakeMap;
     PEAT_TRY_VOID(edit.insert(text, spot, op));
-    return ObjectId{impl()->pending->ops.back().id};
+    return ObjectId{impl()->pending->ops.back().last_id()};
   });
 }
 

@@ -165,7 +165,7 @@ Status Rebuilder::assign() {
 }
 
 OpView Rebuilder::view(const Segment& segment, std::uint32_t offset, std::uint32_t most,
-                       std::deque<OpId>& targets) const {
+                       OpId& target) const {
   const auto n = std::min(segment.count - offset, most);
   OpView op;
   switch (segment.kind) {
@@ -173,8 +173,7 @@ OpView Rebuilder::view(const Segment& segment, std::uint32_t offset, std::uint32
       return ops_.view_typing(segment.source, *segment.run, offset, n);
     case Segment::Kind::deleting: {
       const auto& run = *segment.run;
-      const auto& target =
-          targets.emplace_back(run.step < 0 ? run.id(run.count - 1 - offset) : run.id(offset));
+      target = run.step < 0 ? run.id(run.count - 1 - offset) : run.id(offset);
       op = ops_.view_deleting(segment.source, target, n == 1 ? std::int8_t{0} : run.step, n);
       op.links = std::span(&target, 1);
       return op;
@@ -201,32 +200,57 @@ Status Rebuilder::dep_hashes(std::uint32_t change, std::vector<ChangeHash>& out)
   return {};
 }
 
+// The operations of one change, from where its actor's cursor stands.
+class Rebuilder::ChangeOps final : public OpSource {
+ public:
+  ChangeOps(const Rebuilder& rebuilder, const GraphRow& row)
+      : rebuilder_(rebuilder),
+        mine_(rebuilder.segments_[row.actor]),
+        count_(row.op_count),
+        begin_(rebuilder.cursors_[row.actor]) {
+    restart();
+  }
+  void restart() final {
+    at_ = begin_;
+    left_ = count_;
+  }
+  bool next(OpView& op) final {
+    if (left_ == 0) return false;
+    const auto& segment = mine_[at_.segment];
+    op = rebuilder_.view(segment, at_.offset, left_, target_);
+    left_ -= op.count;
+    at_.offset += op.count;
+    if (at_.offset == segment.count) at_ = {at_.segment + 1, 0};
+    return true;
+  }
+  // Behind the last operation, once all were taken.
+  Cursor end() const { return at_; }
+
+ private:
+  const Rebuilder& rebuilder_;
+  std::span<const Segment> mine_;
+  std::uint32_t count_;
+  std::uint32_t left_ = 0;
+  Cursor begin_;
+  Cursor at_;
+  OpId target_;
+};
+
 Status Rebuilder::write(bool known, RebuiltChanges* keep) {
-  thread_local std::vector<OpView> views;
-  std::deque<OpId> targets;  // that views of deletions point to
   std::vector<ChangeHash> deps;
   Bytes scratch;
   if (keep != nullptr) keep->begin.push_back(0);
   cursors_.assign(segments_.size(), {});
   for (std::uint32_t i = 0; i < count_; ++i) {
     const auto& row = graph_.row(i);
-    const auto& mine = segments_[row.actor];
-    auto& cursor = cursors_[row.actor];
-    views.clear();
-    targets.clear();
-    for (std::uint32_t left = row.op_count; left != 0;) {
-      const auto& segment = mine[cursor.segment];
-      views.push_back(view(segment, cursor.offset, left, targets));
-      left -= views.back().count;
-      cursor.offset += views.back().count;
-      if (cursor.offset == segment.count) cursor = {cursor.segment + 1, 0};
-    }
+    ChangeOps ops(*this, row);
     PEAT_TRY_VOID(dep_hashes(i, deps));
     Bytes& out = keep != nullptr ? keep->bytes : scratch;
     if (keep == nullptr) scratch.clear();
-    const ChangeFacts facts{deps,     row.actor,         row.seq,        row.start_op,
-                            row.time, graph_.message(i), graph_.extra(i)};
-    const auto hash = encode_change(actors_, facts, views, out);
+    const ChangeFacts facts{deps,         row.actor, row.seq,           row.start_op,
+                            row.op_count, row.time,  graph_.message(i), graph_.extra(i)};
+    const auto hash = encode_change(actors_, facts, ops, out);
+    cursors_[row.actor] = ops.end();
     if (known && hash != row.hash) {
       return bad("change " + std::to_string(i) + " rebuilt from the document has another hash");
     }

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <span>
 #include <vector>
 
@@ -52,13 +51,14 @@ class Rebuilder {
     std::uint32_t pred_count = 0;
     Kind kind = Kind::row;
   };
+  class ChangeOps;
   void collect_runs(std::uint32_t object);
   void collect_slot(std::uint32_t slot);
   Status sort_segments();
   Status assign_change(std::uint32_t change);
-  // The part of a segment from `offset` on as operations, at most `most`.
-  OpView view(const Segment& segment, std::uint32_t offset, std::uint32_t most,
-              std::deque<OpId>& targets) const;
+  // The part of a segment from `offset` on as operations, at most `most`; `target` is what a view
+  // of deletions points to.
+  OpView view(const Segment& segment, std::uint32_t offset, std::uint32_t most, OpId& target) const;
   Status dep_hashes(std::uint32_t change, std::vector<ChangeHash>& out) const;
 
   const OpSet& ops_;

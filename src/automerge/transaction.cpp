@@ -94,25 +94,49 @@ Result<std::optional<ChangeHash>> Transaction::commit(const CommitOptions& optio
   });
 }
 
-OpView Document::Impl::view(const PendingOp& edit) const {
-  OpView op;
-  switch (edit.kind) {
-    case PendingOp::Kind::typing:
-      return ops->view_typing(edit.source, edit.elem, edit.value, edit.width, edit.count);
-    case PendingOp::Kind::deleting:
-      op = ops->view_deleting(edit.source, edit.elem, edit.step, edit.count);
-      op.links = std::span(&edit.elem, 1);
-      return op;
-    case PendingOp::Kind::row:
-      op = ops->view(ops->row(edit.source));
-      break;
-    case PendingOp::Kind::deletion:
-      op = ops->view_deletion(edit.source);
-      break;
+class Document::Impl::PendingOps final : public OpSource {
+ public:
+  explicit PendingOps(const Impl& impl) : ops_(*impl.ops), pending_(*impl.pending) {}
+  void restart() final {
+    edit_ = 0;
+    row_ = 0;
   }
-  op.links = std::span(pending->preds).subspan(edit.preds_begin, edit.preds_count);
-  return op;
-}
+  bool next(OpView& op) final {
+    if (edit_ == pending_.ops.size()) return false;
+    const auto& edit = pending_.ops[edit_];
+    switch (edit.kind) {
+      case PendingOp::Kind::typing:
+        op = ops_.view_typing(edit.source, edit.elem, edit.value, edit.width, edit.count);
+        ++edit_;
+        return true;
+      case PendingOp::Kind::deleting:
+        op = ops_.view_deleting(edit.source, edit.elem, edit.step, edit.count);
+        op.links = std::span(&edit.elem, 1);
+        ++edit_;
+        return true;
+      case PendingOp::Kind::row:
+        op = ops_.view(ops_.row(edit.source + row_));
+        break;
+      case PendingOp::Kind::deletion:
+        op = ops_.view_deletion(edit.source);
+        break;
+    }
+    op.links =
+        std::span(pending_.preds)
+            .subspan(edit.preds_begin + std::size_t{row_} * edit.preds_count, edit.preds_count);
+    if (++row_ == edit.count) {
+      ++edit_;
+      row_ = 0;
+    }
+    return true;
+  }
+
+ private:
+  const OpSet& ops_;
+  const Pending& pending_;
+  std::size_t edit_ = 0;
+  std::uint32_t row_ = 0;  // of a run of rows
+};
 
 // Writes the pending edits as a change and appends it.
 ChangeHash Document::Impl::commit(const CommitOptions& options) {
@@ -136,12 +160,10 @@ ChangeHash Document::Impl::commit(const CommitOptions& options) {
   row.start_op = edits.start_op;
   row.op_count = edits.count;
 
-  thread_local std::vector<OpView> views;
-  views.clear();
-  for (const auto& edit : edits.ops) views.push_back(view(edit));
+  PendingOps views(*this);
   const auto footer = row.seq == 1 && author ? author_footer(*author) : Bytes();
-  const ChangeFacts facts{deps,     row.actor,       row.seq, row.start_op,
-                          row.time, options.message, footer};
+  const ChangeFacts facts{deps,         row.actor, row.seq,         row.start_op,
+                          row.op_count, row.time,  options.message, footer};
   const auto begin = tail.size();
   try {
     tail_begin.push_back(begin);
@@ -238,7 +260,7 @@ Result<ObjectId> Transaction::insert_object(ObjectId list, std::size_t index, Ob
     Editor::Spot spot;
     PEAT_TRY_VOID(edit.find_spot(sequence, index, spot));
     PEAT_TRY_VOID(edit.insert(sequence, spot, make_op(type)));
-    return ObjectId{impl()->pending->ops.back().id};
+    return ObjectId{impl()->pending->ops.back().last_id()};
   });
 }
 
