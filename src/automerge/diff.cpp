@@ -139,11 +139,11 @@ class Differ {
     std::vector<std::pair<std::string_view, std::uint32_t>> slots;
     if (touched_ != nullptr && !whole) {
       for (const auto slot : touched_->slots(index)) {
-        slots.emplace_back(ops_.key_text(ops_.slot(slot).place), slot);
+        slots.emplace_back(ops_.key_of(slot), slot);
       }
     } else {
-      for (const auto& entry : ops_.object(index).entries) {
-        slots.emplace_back(ops_.key_text(entry.key), entry.slot);
+      for (const auto slot : ops_.sorted_slots(ops_.object(index))) {
+        slots.emplace_back(ops_.key_of(slot), slot);
       }
     }
     std::ranges::sort(slots);

@@ -101,6 +101,38 @@ std::vector<std::uint32_t> Document::Impl::local_actors(const ChangeView& change
   return local;
 }
 
+namespace {
+
+// Small op sets grow in memory that was used before and then move into memory of their size: pages
+// that nobody has touched yet are the dearest part of making one.
+constexpr std::size_t kMostSpare = std::size_t{64} << 10;
+thread_local std::unique_ptr<OpSet> spare_ops;
+
+void keep_spare(std::unique_ptr<OpSet> set) noexcept {
+  if (set && set->memory_bytes() <= kMostSpare) spare_ops = std::move(set);
+}
+
+}  // namespace
+
+std::unique_ptr<OpSet> Document::Impl::new_ops() const {
+  if (!spare_ops) return std::make_unique<OpSet>(actors);
+  spare_ops->clear(actors);
+  return std::move(spare_ops);
+}
+
+std::unique_ptr<OpSet> Document::Impl::settled(std::unique_ptr<OpSet> set) const noexcept {
+  if (set->memory_bytes() > kMostSpare) return set;
+  try {
+    auto copy = std::make_unique<OpSet>(*set, actors);
+    keep_spare(std::move(set));
+    return copy;
+  } catch (const std::bad_alloc&) {
+    return set;
+  }
+}
+
+void Document::Impl::drop_ops() noexcept { keep_spare(std::move(ops)); }
+
 Status Document::Impl::materialise() {
   if (ops) return {};
   if (invalid) return std::unexpected(*invalid);
@@ -119,7 +151,7 @@ Status Document::Impl::materialise() {
 
 Status Document::Impl::materialise_tail(bool by_id) {
   const auto limits = no_limits();
-  auto set = std::make_unique<OpSet>(actors);
+  auto set = new_ops();
   if (base_count != 0) {
     PEAT_TRY(const auto chunk, read_chunk(base, 0));
     ChangeGraph scratch;
@@ -159,7 +191,7 @@ Status Document::Impl::materialise_tail(bool by_id) {
     op.op.links = op.links;
     PEAT_TRY_VOID(set->apply(op.op, op.id));
   }
-  ops = std::move(set);
+  ops = settled(std::move(set));
   return {};
 }
 

@@ -293,7 +293,7 @@ Status Document::Impl::collect_document(const Chunk& chunk, const LoadLimits& li
 // Fills an empty document from a document chunk.
 Status Document::Impl::load_document(const Chunk& chunk, const LoadOptions& options) {
   PEAT_TRY_VOID(check_checksum(chunk, hash_chunk(ChunkType::kDocument, chunk.data)));
-  auto set = std::make_unique<OpSet>(actors);
+  auto set = new_ops();
   PEAT_TRY(auto document, read_document(chunk, options.limits, actors, graph, *set));
   const auto count = static_cast<std::uint32_t>(graph.size());
   ops = std::move(set);
@@ -328,9 +328,9 @@ Status Document::Impl::load_document(const Chunk& chunk, const LoadOptions& opti
     rebuilt->begin.pop_back();
     tail_begin = std::move(rebuilt->begin);
     rebuilt.reset();
-    base = {};
+    base = Bytes();
     base_count = 0;
-    ops.reset();  // soon made again, and most of the memory
+    drop_ops();  // soon made again, and most of the memory
   }
   return {};
 }

@@ -269,7 +269,6 @@ Result<LoadedDocument> read_document(const Chunk& chunk, const LoadLimits& limit
   PEAT_TRY_VOID(read_head_rows(in, graph, document));
   OpReader reader(Table::kDocument, op_columns, static_cast<std::uint32_t>(indexes.size()), 0,
                   limits.ops);
-  ops.reserve(op_columns);
   PEAT_TRY_VOID(ops.load(reader, indexes, limits.ops));
   return document;
 }
@@ -363,7 +362,7 @@ void put_operations(const OpSet& ops, std::span<const std::uint32_t> actor_numbe
   for (const auto index : ops.sorted_objects()) {
     const auto& object = ops.object(index);
     if (object.is_map()) {
-      for (const auto& entry : ops.sorted_entries(object)) put_slot(entry.slot);
+      for (const auto slot : ops.sorted_slots(object)) put_slot(slot);
     } else {
       const auto& sequence = *object.sequence;
       for (auto p = sequence.begin(); !sequence.at_end(p); p = sequence.next_run(p)) {

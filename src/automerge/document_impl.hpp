@@ -92,7 +92,7 @@ struct Document::Impl {
   bool hashes_known = true;
   std::size_t saved = 0;  // rows that a save has covered
   std::unique_ptr<RebuiltChanges> rebuilt;
-  std::unique_ptr<OpSet> ops;
+  std::unique_ptr<OpSet> ops;    // new_ops, settled, drop_ops
   std::optional<Error> invalid;  // what materialising found, at these heads
   std::vector<QueuedChange> queue;
   std::unique_ptr<Pending> pending;
@@ -110,6 +110,9 @@ struct Document::Impl {
   Result<ByteView> chunk_of(std::size_t row);
   Status materialise();
   Status materialise_tail(bool by_id);
+  std::unique_ptr<OpSet> new_ops() const;
+  std::unique_ptr<OpSet> settled(std::unique_ptr<OpSet> set) const noexcept;
+  void drop_ops() noexcept;
   Status ensure_hashes();
   Status rebuild_base();
   Status check_heads() const;

@@ -129,11 +129,10 @@ Result<std::vector<std::string_view>> Document::keys(ObjectId id) const {
     const auto& object = ops.object(index);
     if (!object.is_map()) return fail(Code::wrong_type, "a list or text has no keys");
     std::vector<std::string_view> out;
-    out.reserve(object.entries.size());
-    for (const auto& entry : object.entries) {
-      if (ops.slot(entry.slot).visible != 0) out.push_back(ops.key_text(entry.key));
+    out.reserve(object.visible_keys);
+    for (const auto slot : ops.sorted_slots(object)) {
+      if (ops.slot(slot).visible != 0) out.push_back(ops.key_of(slot));
     }
-    std::ranges::sort(out);
     return out;
   });
 }

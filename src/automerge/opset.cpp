@@ -6,13 +6,16 @@
 #include <stdexcept>
 #include <string>
 
+#include "automerge/guarded.hpp"
+
 namespace peat::automerge {
 
 namespace {
 
-constexpr std::size_t kScanEntries = 32;  // maps up to this size are scanned
-constexpr std::size_t kScanKeys = 32;     // and so many keys
-constexpr std::size_t kScanRows = 32;     // and sets of this size are, rather than indexed
+constexpr std::size_t kScanKeys = 32;  // so many keys are scanned rather than indexed
+constexpr std::size_t kScanObjects = 16;
+constexpr std::size_t kScanRows = 32;
+constexpr int kChained = 4;  // slots of a key that are chained; the more are indexed
 constexpr std::uint32_t kInLeaf = 0x80000000;
 constexpr Units kObjectUnits{1, 1, 3};  // U+FFFC in a text
 
@@ -39,6 +42,15 @@ void check_room(const Bytes& whole, std::size_t more) {
     throw std::length_error("more than 4 GiB of values or keys");
 }
 
+// A copy that the next few edits fit into.
+template <class T>
+std::vector<T> with_slack(const std::vector<T>& from) {
+  std::vector<T> out;
+  out.reserve(from.size() + from.size() / 8 + 1);
+  out.insert(out.end(), from.begin(), from.end());
+  return out;
+}
+
 bool inside(ByteView part, const Bytes& whole) {
   return std::less_equal<>()(whole.data(), part.data()) &&
          std::less<>()(part.data(), whole.data() + whole.size());
@@ -57,8 +69,46 @@ Units units_of_text(ByteView text) {
   return units;
 }
 
-OpSet::OpSet(const ActorTable& actors) : actors_(actors) {
+OpSet::OpSet(const ActorTable& actors) : actors_(&actors) {
   objects_.emplace_back();  // the root map
+}
+
+OpSet::OpSet(const OpSet& other, const ActorTable& actors)
+    : actors_(&actors),
+      rows_(with_slack(other.rows_)),
+      slots_(other.slots_),
+      leaves_(other.leaves_),
+      object_index_(other.object_index_),
+      successors_(other.successors_),
+      values_(with_slack(other.values_)),
+      key_text_(other.key_text_),
+      keys_(other.keys_),
+      key_index_(other.key_index_),
+      more_slots_(other.more_slots_) {
+  objects_.reserve(other.objects_.size());
+  for (const auto& from : other.objects_) {
+    auto& to = objects_.emplace_back();
+    static_cast<ObjectFacts&>(to) = from;
+    Sequence::Owner& owner = *this;
+    if (from.sequence) to.sequence = std::make_unique<Sequence>(*from.sequence, leaves_, owner);
+  }
+}
+
+void OpSet::clear(const ActorTable& actors) {
+  actors_ = &actors;
+  rows_.clear();
+  slots_.clear();
+  objects_.clear();
+  objects_.emplace_back();
+  leaves_.clear();
+  object_index_ = {};
+  successors_.clear();
+  ids_.reset();
+  values_.clear();
+  key_text_.clear();
+  keys_.clear();
+  key_index_.clear();
+  more_slots_ = {};
 }
 
 bool OpSet::holds(ByteView bytes) const {
@@ -66,7 +116,11 @@ bool OpSet::holds(ByteView bytes) const {
 }
 
 std::uint32_t OpSet::find_object(OpId id) const {
-  return id.none() ? 0 : object_index_.find(id.packed);
+  if (objects_.size() > kScanObjects) return id.none() ? 0 : object_index_.find(id.packed);
+  for (std::uint32_t i = 0; i < objects_.size(); ++i) {
+    if (objects_[i].id == id) return i;
+  }
+  return kNone;
 }
 
 // --- where operations are -------------------------------------------------------------------
@@ -133,17 +187,17 @@ Sequence::Place OpSet::find_element(std::uint32_t object, OpId id) const {
 // --- keys and slots -------------------------------------------------------------------------
 
 std::string_view OpSet::key_text(std::uint32_t key) const {
-  const std::size_t begin = key == 0 ? 0 : key_end_[key - 1];
-  return as_text(ByteView(key_text_).subspan(begin, key_end_[key] - begin));
+  const std::size_t begin = key == 0 ? 0 : keys_[key - 1].end;
+  return as_text(ByteView(key_text_).subspan(begin, keys_[key].end - begin));
 }
 
 std::uint32_t OpSet::find_key(std::string_view key) const {
-  if (key_end_.size() <= kScanKeys) {
+  if (keys_.size() <= kScanKeys) {
     std::uint32_t begin = 0;
-    for (std::uint32_t i = 0; i < key_end_.size(); ++i) {
-      const auto length = key_end_[i] - begin;
+    for (std::uint32_t i = 0; i < keys_.size(); ++i) {
+      const auto length = keys_[i].end - begin;
       if (length == key.size() && key_text(i) == key) return i;
-      begin = key_end_[i];
+      begin = keys_[i].end;
     }
     return kNone;
   }
@@ -174,10 +228,10 @@ std::uint32_t OpSet::add_key(std::string_view key) {
   }
   check_room(key_text_, key.size());
   put_bytes(key_text_, as_bytes(key));
-  key_end_.push_back(static_cast<std::uint32_t>(key_text_.size()));
-  const auto added = static_cast<std::uint32_t>(key_end_.size() - 1);
-  if (key_end_.size() <= kScanKeys) return added;
-  if (key_index_.size() < key_end_.size() * 2) {
+  keys_.push_back({static_cast<std::uint32_t>(key_text_.size()), kNone});
+  const auto added = static_cast<std::uint32_t>(keys_.size() - 1);
+  if (keys_.size() <= kScanKeys) return added;
+  if (key_index_.size() < keys_.size() * 2) {
     std::vector<KeyCell> old(std::max<std::size_t>(4 * kScanKeys, key_index_.size() * 2));
     old.swap(key_index_);
     if (old.empty()) {
@@ -193,15 +247,41 @@ std::uint32_t OpSet::add_key(std::string_view key) {
 
 std::uint32_t OpSet::find_slot(std::uint32_t object, std::string_view key) const {
   const auto id = find_key(key);
-  return id == kNone ? kNone : slot_of_key(objects_[object], id);
+  return id == kNone ? kNone : slot_of_key(object, id);
 }
 
-std::uint32_t OpSet::slot_of_key(const Object& map, std::uint32_t key) const {
-  if (map.entries.size() > kScanEntries) return map.index.find(key);
-  for (const auto& entry : map.entries) {
-    if (entry.key == key) return entry.slot;
+namespace {
+
+std::uint64_t object_and_key(std::uint32_t object, std::uint32_t key) {
+  return std::uint64_t{object} << 32 | key;
+}
+
+}  // namespace
+
+std::uint32_t OpSet::slot_of_key(std::uint32_t object, std::uint32_t key) const {
+  auto slot = keys_[key].slot;
+  for (int i = 0; i < kChained; ++i) {
+    if (slot == kNone || slots_[slot].object == object) return slot;
+    slot = slots_[slot].same_key;
   }
-  return kNone;
+  return more_slots_.find(object_and_key(object, key));
+}
+
+// Notes a new slot of a map under its key and its object.
+void OpSet::chain_slot(std::uint32_t added) {
+  const auto& slot = slots_[added];
+  auto* end = &keys_[slot.place].slot;
+  int chained = 0;
+  for (; *end != kNone; ++chained) end = &slots_[*end].same_key;
+  if (chained < kChained) {
+    *end = added;
+  } else {
+    more_slots_.insert(object_and_key(slot.object, slot.place), added);
+  }
+  auto& map = objects_[slot.object];
+  (map.slots == 0 ? map.first_slot : slots_[map.last_slot].sibling) = added;
+  map.last_slot = added;
+  ++map.slots;
 }
 
 std::uint32_t OpSet::new_slot(std::uint32_t object) {
@@ -215,18 +295,12 @@ std::uint32_t OpSet::map_slot(std::uint32_t object, std::string_view key) {
   auto id = find_key(key);
   if (id == kNone) {
     id = add_key(key);
-  } else if (const auto found = slot_of_key(objects_[object], id); found != kNone) {
+  } else if (const auto found = slot_of_key(object, id); found != kNone) {
     return found;
   }
   const auto added = new_slot(object);
   slots_[added].place = id;
-  auto& map = objects_[object];
-  map.entries.push_back({id, added});
-  if (map.entries.size() == kScanEntries + 1) {
-    for (const auto& entry : map.entries) map.index.insert(entry.key, entry.slot);
-  } else if (map.entries.size() > kScanEntries) {
-    map.index.insert(id, added);
-  }
+  chain_slot(added);
   return added;
 }
 
@@ -308,7 +382,11 @@ std::uint32_t OpSet::add_object(OpId id, Action action, std::uint32_t slot) {
     Sequence::Owner& owner = *this;
     object.sequence = std::make_unique<Sequence>(index, leaves_, owner);
   }
-  object_index_.insert(id.packed, index);
+  if (objects_.size() == kScanObjects + 1) {
+    for (std::uint32_t i = 1; i <= index; ++i) object_index_.insert(objects_[i].id.packed, i);
+  } else if (objects_.size() > kScanObjects) {
+    object_index_.insert(id.packed, index);
+  }
   return index;
 }
 
@@ -329,6 +407,7 @@ std::uint32_t OpSet::store_row(std::uint32_t slot, const OpView& op, OpId id) {
   } else if (op.has_mark_name) {
     row.extra = intern(op.mark_name);
   }
+  grow(rows_, 1);
   rows_.push_back(row);
   if (op.action == Action::kMark) objects_[slots_[slot].object].has_marks = true;
   if (ids_) ids_->set(id, 1, index);
@@ -341,15 +420,15 @@ void OpSet::chain(std::uint32_t slot_index, std::uint32_t index) {
   const auto id = rows_[index].id;
   if (slot.first == kNone) {
     slot.first = slot.last = index;
-  } else if (actors_.less(rows_[slot.last].id, id)) {
+  } else if (actors_->less(rows_[slot.last].id, id)) {
     rows_[slot.last].next = index;
     slot.last = index;
-  } else if (actors_.less(id, rows_[slot.first].id)) {
+  } else if (actors_->less(id, rows_[slot.first].id)) {
     rows_[index].next = slot.first;
     slot.first = index;
   } else {
     auto at = slot.first;
-    while (actors_.less(rows_[rows_[at].next].id, id)) at = rows_[at].next;
+    while (actors_->less(rows_[rows_[at].next].id, id)) at = rows_[at].next;
     rows_[index].next = rows_[at].next;
     rows_[at].next = index;
   }
@@ -393,7 +472,7 @@ std::uint32_t OpSet::add_row(std::uint32_t slot_index, const OpView& op, OpId id
   if (shows(row)) {
     row.visible = true;
     ++slot.visible;
-    if (slot.winner == kNone || actors_.less(rows_[slot.winner].id, id)) slot.winner = index;
+    if (slot.winner == kNone || actors_->less(rows_[slot.winner].id, id)) slot.winner = index;
     refresh(slot_index, before);
   }
   return index;
@@ -403,7 +482,7 @@ std::uint32_t OpSet::add_row(std::uint32_t slot_index, const OpView& op, OpId id
 void OpSet::store_successor(std::uint32_t row_index, OpId id) {
   const auto index = static_cast<std::uint32_t>(successors_.size());
   std::uint32_t* at = &rows_[row_index].links;
-  while (*at != kNone && actors_.less(id, successors_[*at].id)) at = &successors_[*at].next;
+  while (*at != kNone && actors_->less(id, successors_[*at].id)) at = &successors_[*at].next;
   const auto next = *at;
   *at = index;
   successors_.push_back({id, next});
@@ -463,7 +542,7 @@ OpSet::Increments OpSet::increments(const OpRow& row) const {
   successors(row, all);
   auto by = row.next;
   for (const auto id : all) {
-    while (by != kNone && actors_.less(rows_[by].id, id)) by = rows_[by].next;
+    while (by != kNone && actors_->less(rows_[by].id, id)) by = rows_[by].next;
     if (by == kNone || rows_[by].id != id || rows_[by].action != Action::kIncrement) {
       out.only = false;
       continue;
@@ -475,19 +554,19 @@ OpSet::Increments OpSet::increments(const OpRow& row) const {
   return out;
 }
 
-std::vector<Object::Entry> OpSet::sorted_entries(const Object& object) const {
-  auto entries = object.entries;
-  std::ranges::sort(entries, [this](const Object::Entry& a, const Object::Entry& b) {
-    return key_text(a.key) < key_text(b.key);
-  });
-  return entries;
+std::vector<std::uint32_t> OpSet::sorted_slots(const Object& map) const {
+  std::vector<std::uint32_t> out;
+  out.reserve(map.slots);
+  for (auto at = map.first_slot; at != kNone; at = slots_[at].sibling) out.push_back(at);
+  std::ranges::sort(out, {}, [this](std::uint32_t slot) { return key_of(slot); });
+  return out;
 }
 
 std::vector<std::uint32_t> OpSet::sorted_objects() const {
   std::vector<std::uint32_t> out(objects_.size());
   for (std::uint32_t i = 0; i < out.size(); ++i) out[i] = i;
   std::sort(out.begin() + 1, out.end(), [this](std::uint32_t a, std::uint32_t b) {
-    return actors_.less(objects_[a].id, objects_[b].id);
+    return actors_->less(objects_[a].id, objects_[b].id);
   });
   return out;
 }
@@ -570,11 +649,10 @@ std::size_t OpSet::memory_bytes() const {
   std::size_t bytes = sizeof(OpSet) + rows_.capacity() * sizeof(OpRow) +
                       slots_.capacity() * sizeof(Slot) + objects_.capacity() * sizeof(Object) +
                       successors_.capacity() * sizeof(Successor) + values_.capacity() +
-                      key_text_.capacity() + 4 * key_end_.capacity() +
+                      key_text_.capacity() + sizeof(Key) * keys_.capacity() +
                       sizeof(KeyCell) * key_index_.capacity() + object_index_.memory_bytes() +
-                      (ids_ ? ids_->memory_bytes() : 0);
+                      more_slots_.memory_bytes() + (ids_ ? ids_->memory_bytes() : 0);
   for (const auto& object : objects_) {
-    bytes += object.entries.capacity() * sizeof(Object::Entry) + object.index.memory_bytes();
     if (object.sequence) bytes += sizeof(Sequence) + object.sequence->memory_bytes();
   }
   return bytes;

@@ -6,9 +6,10 @@
 // Typed text has neither rows nor slots: its runs (sequence.hpp) say everything. An element that
 // becomes more than typed text gets its slot then.
 //
-// Memory: 48 bytes a row, 24 a slot, 40 a run, 16 a successor, plus values and keys once; where
+// Memory: 48 bytes a row, 32 a slot, 40 a run, 16 a successor, plus values and keys once; where
 // operations are (id_index.hpp) is noted from the first question on: local edits ask none.
-// Everything lives in a few arrays; indexes, not pointers, so growing moves nothing by hand.
+// Everything lives in a few arrays; indexes, not pointers, so growing moves nothing by hand and a
+// copy is a copy of those arrays.
 // Failure: a failed apply leaves the set half changed; its owner throws it away.
 #pragma once
 
@@ -50,22 +51,23 @@ struct Slot {
   std::uint32_t first = kNone;
   std::uint32_t last = kNone;
   std::uint32_t winner = kNone;
-  std::uint32_t visible = 0;  // rows
+  std::uint32_t visible = 0;       // rows
+  std::uint32_t sibling = kNone;   // maps: the object's next slot
+  std::uint32_t same_key = kNone;  // maps: the next of the few slots that the key's chain holds
 };
 
-struct Object {
+struct ObjectFacts {
   OpId id;
   ObjectType type = ObjectType::map;
   bool has_marks = false;      // of sequences
   std::uint32_t slot = kNone;  // that the object was put into; kNone: the root
   std::uint32_t visible_keys = 0;
-  struct Entry {
-    std::uint32_t key = 0;
-    std::uint32_t slot = 0;
-  };
-  std::vector<Entry> entries;  // maps, by arrival
-  IndexMap index;              // maps beyond a few entries: key to slot
-  std::unique_ptr<Sequence> sequence;
+  std::uint32_t first_slot = kNone;  // maps: the slots by arrival, chained by sibling
+  std::uint32_t last_slot = kNone;
+  std::uint32_t slots = 0;
+};
+struct Object : ObjectFacts {
+  std::unique_ptr<Sequence> sequence;  // of lists and texts
 
   bool is_map() const { return sequence == nullptr; }
 };
@@ -75,13 +77,14 @@ class OpSet final : private Sequence::Owner {
   using Place = Sequence::Place;
 
   explicit OpSet(const ActorTable& actors);
+  // The same operations in memory of their size; `actors` has all that the other's has.
+  OpSet(const OpSet& other, const ActorTable& actors);
   OpSet(const OpSet&) = delete;
   OpSet& operator=(const OpSet&) = delete;
+  // Empty again, the memory kept.
+  void clear(const ActorTable& actors);
 
   // --- building ---
-
-  // Room for the rows of these columns if they are few.
-  void reserve(const OpColumnSet& columns);
 
   // One operation or run of another replica, its ids in terms of the actor table.
   Status apply(const OpView& op, OpId id);
@@ -129,8 +132,9 @@ class OpSet final : private Sequence::Owner {
   Units units_of_row(std::uint32_t row) const;  // as the winner of its slot
   // The slot's visible rows, ascending.
   std::vector<std::uint32_t> visible_rows(std::uint32_t slot) const;
-  // Map entries by key, bytewise.
-  std::vector<Object::Entry> sorted_entries(const Object& object) const;
+  std::string_view key_of(std::uint32_t slot) const { return key_text(slots_[slot].place); }
+  // The slots of a map by key, bytewise.
+  std::vector<std::uint32_t> sorted_slots(const Object& map) const;
   std::vector<std::uint32_t> sorted_objects() const;  // by id, root first
   // The row's successors, ascending, replacing `out`.
   void successors(const OpRow& row, std::vector<OpId>& out) const;
@@ -173,7 +177,8 @@ class OpSet final : private Sequence::Owner {
     std::uint32_t key = kNone;
   };
   void index_key(KeyCell cell);
-  std::uint32_t slot_of_key(const Object& map, std::uint32_t key) const;
+  std::uint32_t slot_of_key(std::uint32_t object, std::uint32_t key) const;
+  void chain_slot(std::uint32_t slot);
   std::uint32_t store_value(ByteView bytes);
   std::uint32_t store_row(std::uint32_t slot, const OpView& op, OpId id);
   void store_successor(std::uint32_t row, OpId id);
@@ -192,19 +197,23 @@ class OpSet final : private Sequence::Owner {
   };
   Increments increments(const OpRow& row) const;
 
-  const ActorTable& actors_;
+  const ActorTable* actors_;
   std::vector<OpRow> rows_;
   std::vector<Slot> slots_;
   std::vector<Object> objects_;
   Sequence::Leaves leaves_;
-  IndexMap object_index_;  // by packed id
+  IndexMap object_index_;  // by packed id; a few are scanned instead
   std::vector<Successor> successors_;
   mutable std::unique_ptr<IdIndex> ids_;  // made at the first question
   Bytes values_;
   Bytes key_text_;
-  std::vector<std::uint32_t> key_end_;
+  struct Key {
+    std::uint32_t end = 0;       // of its text
+    std::uint32_t slot = kNone;  // the first of its chain
+  };
+  std::vector<Key> keys_;
   std::vector<KeyCell> key_index_;  // open addressing
-  std::vector<OpId> link_scratch_;
+  IndexMap more_slots_;             // by object and key: what the chain of a common key cannot hold
 };
 
 Units units_of_text(ByteView text);  // UTF-8

@@ -19,7 +19,7 @@ std::unexpected<Error> invalid(const ActorTable& actors, OpId id, std::string_vi
 Result<Sequence::Place> OpSet::locate(const OpView& op, OpId id, std::uint32_t object) const {
   const auto place = find_element(object, op.elem);
   if (!objects_[object].sequence->at_end(place)) return place;
-  return invalid(actors_, id,
+  return invalid(*actors_, id,
                  op.insert ? "inserts after an element that is not in its list"
                            : "changes an element that is not in its list");
 }
@@ -32,7 +32,7 @@ Sequence::Place OpSet::gap_for(const OpView& op, OpId id, std::uint32_t object,
   const auto& sequence = *objects_[object].sequence;
   auto gap = op.elem.none() ? sequence.begin() : Sequence::after(reference);
   for (auto at = sequence.normalised(gap); !sequence.at_end(at); at = sequence.next_run(at)) {
-    if (actors_.less(sequence.id(at), id)) break;
+    if (actors_->less(sequence.id(at), id)) break;
     gap = {at.leaf, at.run, sequence.run(at).count};
   }
   return gap;
@@ -85,7 +85,7 @@ Status OpSet::apply_to_slot(const OpView& op, OpId id, std::uint32_t slot) {
   for (const auto link : op.links) {
     const auto row = find_row(link);
     if (row == kNone || rows_[row].slot != slot) {
-      return invalid(actors_, id, "replaces an operation that is not at its place");
+      return invalid(*actors_, id, "replaces an operation that is not at its place");
     }
     add_successor(row, id, op.action == Action::kIncrement);
   }
@@ -102,15 +102,15 @@ Status OpSet::check_mark_end(const OpView& op, OpId id, std::uint32_t slot) cons
       place_of(rows_[begin].slot) < place_of(slot)) {
     return {};
   }
-  return invalid(actors_, id, "ends a mark before its begin");
+  return invalid(*actors_, id, "ends a mark before its begin");
 }
 
 Status OpSet::apply(const OpView& op, OpId id) {
   const auto object = find_object(op.object);
-  if (object == kNone) return invalid(actors_, id, "changes an object that does not exist");
+  if (object == kNone) return invalid(*actors_, id, "changes an object that does not exist");
   if (objects_[object].is_map() != op.has_key) {
     return invalid(
-        actors_, id,
+        *actors_, id,
         op.has_key ? "sets a map key of a list or text" : "changes a list element of a map");
   }
   if (op.has_key) return apply_to_slot(op, id, map_slot(object, op.key));
@@ -123,19 +123,19 @@ Status OpSet::apply(const OpView& op, OpId id) {
 }
 
 Status OpSet::apply_change(const ChangeView& change, std::span<const std::uint32_t> actors) {
-  if (rows_.empty()) reserve(change.columns);
   auto reader = change.ops();
   const auto local = [&actors](OpId id) {
     return id.none() ? id : OpId(id.counter(), actors[id.actor()]);
   };
+  thread_local std::vector<OpId> links;
   OpView op;
   OpId id;
   while (reader.next(op, id)) {
     op.object = local(op.object);
     op.elem = local(op.elem);
-    link_scratch_.clear();
-    for (const auto link : op.links) link_scratch_.push_back(local(link));
-    op.links = link_scratch_;
+    links.clear();
+    for (const auto link : op.links) links.push_back(local(link));
+    op.links = links;
     PEAT_TRY_VOID(apply(op, local(id)));
   }
   return reader.finish();
@@ -155,11 +155,11 @@ class OpSet::Loader {
     if (op.object != set_.objects_[object_].id) PEAT_TRY_VOID(enter(op.object, id));
     const bool in_map = set_.objects_[object_].is_map();
     if (in_map != op.has_key) {
-      return invalid(set_.actors_, id, "does not fit the type of its object");
+      return invalid(*set_.actors_, id, "does not fit the type of its object");
     }
     if (op.insert && is_typing(op)) return add_typed(op, id);
     if (makes_object(op.action) && set_.find_object(id) != kNone) {
-      return invalid(set_.actors_, id, "makes an object that exists");
+      return invalid(*set_.actors_, id, "makes an object that exists");
     }
     PEAT_TRY_VOID(in_map ? find_key_slot(op, id) : find_element_slot(op, id));
     const auto row = set_.store_row(slot_, op, id);
@@ -176,13 +176,13 @@ class OpSet::Loader {
  private:
   OpId local(OpId id) const { return id.none() ? id : OpId(id.counter(), actors_[id.actor()]); }
   Status enter(OpId id, OpId op) {
-    if (!set_.actors_.less(set_.objects_[object_].id, id) && object_ != 0) {
-      return invalid(set_.actors_, op, "stands out of the order of objects");
+    if (!set_.actors_->less(set_.objects_[object_].id, id) && object_ != 0) {
+      return invalid(*set_.actors_, op, "stands out of the order of objects");
     }
     object_ = set_.find_object(id);
     if (object_ == kNone || object_ == 0) {
       object_ = 0;
-      return invalid(set_.actors_, op, "changes an object that does not exist");
+      return invalid(*set_.actors_, op, "changes an object that does not exist");
     }
     slot_ = kNone;
     last_ = OpId();
@@ -192,14 +192,14 @@ class OpSet::Loader {
   }
   Status same_slot(OpId id) {
     const auto last = set_.rows_[set_.slots_[slot_].last].id;
-    if (set_.actors_.less(last, id)) return {};
-    return invalid(set_.actors_, id, "stands out of the order of its key");
+    if (set_.actors_->less(last, id)) return {};
+    return invalid(*set_.actors_, id, "stands out of the order of its key");
   }
   Status find_key_slot(const OpView& op, OpId id) {
     if (slot_ != kNone) {
       const auto key = set_.key_text(set_.slots_[slot_].place);
       if (op.key == key) return same_slot(id);
-      if (op.key < key) return invalid(set_.actors_, id, "stands out of the order of keys");
+      if (op.key < key) return invalid(*set_.actors_, id, "stands out of the order of keys");
     }
     slot_ = set_.map_slot(object_, op.key);
     return {};
@@ -211,7 +211,7 @@ class OpSet::Loader {
       return {};
     }
     if (last_.none() || last_ != op.elem) {
-      return invalid(set_.actors_, id, "stands apart from its list element");
+      return invalid(*set_.actors_, id, "stands apart from its list element");
     }
     if (slot_ == kNone) {
       auto& sequence = *set_.objects_[object_].sequence;
@@ -239,7 +239,7 @@ class OpSet::Loader {
     while (path_.size() > 1 && !path_.back().has(op.elem)) path_.pop_back();
     auto& parent = path_.back();
     if (parent.first.none() ? !op.elem.none() : !parent.has(op.elem)) {
-      return invalid(set_.actors_, id, "stands out of the order of list elements");
+      return invalid(*set_.actors_, id, "stands out of the order of list elements");
     }
     if (!parent.first.none()) {
       const auto keep = op.elem.counter() - parent.first.counter() + 1;
@@ -248,8 +248,8 @@ class OpSet::Loader {
         parent.count = keep;
       }
     }
-    if (!parent.last_child.none() && !set_.actors_.less(id, parent.last_child)) {
-      return invalid(set_.actors_, id, "stands out of the order of list elements");
+    if (!parent.last_child.none() && !set_.actors_->less(id, parent.last_child)) {
+      return invalid(*set_.actors_, id, "stands out of the order of list elements");
     }
     parent.last_child = id;
     path_.push_back({id, {}, op.count});
@@ -274,18 +274,6 @@ class OpSet::Loader {
   OpId last_;                   // the newest element
   std::vector<Ancestor> path_;  // from the head to it
 };
-
-// Growing would leave slack, which in small documents is most of the memory.
-void OpSet::reserve(const OpColumnSet& columns) {
-  constexpr std::uint64_t kSmall = 256;
-  const auto rows = count_rows(columns.bytes[kColAction], kSmall);
-  if (rows > kSmall) return;
-  rows_.reserve(static_cast<std::size_t>(rows));
-  slots_.reserve(static_cast<std::size_t>(rows));
-  key_end_.reserve(static_cast<std::size_t>(rows));
-  values_.reserve(columns.bytes[kColValue].size());
-  key_text_.reserve(columns.bytes[kColKey].size());
-}
 
 Status OpSet::load(OpReader& reader, std::span<const std::uint32_t> actors, std::uint64_t limit) {
   Loader loader(*this, actors);

@@ -98,6 +98,15 @@ class Sequence {
 
   Sequence(std::uint32_t object, Leaves& leaves, Owner& owner)
       : leaves_(leaves), owner_(owner), object_(object) {}
+  // The same elements; the leaves have been copied, too.
+  Sequence(const Sequence& other, Leaves& leaves, Owner& owner)
+      : leaves_(leaves),
+        owner_(owner),
+        object_(other.object_),
+        order_(other.order_),
+        sums_(other.sums_),
+        groups_(other.groups_),
+        total_(other.total_) {}
 
   const Units& total() const { return total_; }
   std::size_t leaf_count() const { return order_.size(); }

@@ -46,6 +46,7 @@ Result<Transaction> Document::begin() {
                   "a transaction is open on this document; commit it first");
     }
     PEAT_TRY_VOID(impl_->ensure_hashes());
+    if (impl_->graph.size() == 0 && !impl_->ops) impl_->ops = impl_->new_ops();
     PEAT_TRY_VOID(impl_->materialise());
     impl_->pending = take_pending();
     impl_->pending->start_op = impl_->graph.max_op() + 1;
@@ -68,7 +69,7 @@ void Transaction::rollback() {
   if (document_ == nullptr) return;
   auto& impl = *document_->impl_;
   // Chunks hold every committed change, so the op set is simply made again when it is needed.
-  if (!impl.pending->ops.empty() || impl.pending->broken) impl.ops.reset();
+  if (!impl.pending->ops.empty() || impl.pending->broken) impl.drop_ops();
   past_.reset();
   give_back(std::move(impl.pending));
   document_ = nullptr;
@@ -175,6 +176,7 @@ ChangeHash Document::Impl::commit(const CommitOptions& options) {
     throw;
   }
   give_back(std::move(pending));
+  if (graph.size() == 1) ops = settled(std::move(ops));  // it grew from nothing
   return row.hash;
 }
 

@@ -80,14 +80,12 @@ std::vector<ViewAccess::Entry> ViewAccess::entries(std::uint32_t index) const {
     });
     return out;
   }
-  out.reserve(object.entries.size());
-  for (const auto& entry : object.entries) {
-    const auto winner = reading.winner(entry.slot);
+  out.reserve(object.slots);
+  for (const auto slot : ops().sorted_slots(object)) {
+    const auto winner = reading.winner(slot);
     if (winner == kNone) continue;
-    out.push_back({ops().key_text(entry.key), reading.value(winner), reading.conflict(entry.slot),
-                   entry.slot});
+    out.push_back({ops().key_of(slot), reading.value(winner), reading.conflict(slot), slot});
   }
-  std::ranges::sort(out, {}, &Entry::key);
   return out;
 }
 
@@ -163,10 +161,9 @@ Result<std::vector<std::string_view>> View::keys(ObjectId object) const {
     PEAT_TRY(const auto in, ViewAccess::open(*this));
     PEAT_TRY(const auto map, in.map(object));
     std::vector<std::string_view> out;
-    for (const auto& entry : in.ops().object(map).entries) {
-      if (in.reading.winner(entry.slot) != kNone) out.push_back(in.ops().key_text(entry.key));
+    for (const auto slot : in.ops().sorted_slots(in.ops().object(map))) {
+      if (in.reading.winner(slot) != kNone) out.push_back(in.ops().key_of(slot));
     }
-    std::ranges::sort(out);
     return out;
   });
 }
@@ -189,8 +186,11 @@ Result<std::size_t> View::length(ObjectId object) const {
     if (!held.is_map()) {
       return static_cast<std::size_t>(length_of(in.reading, index, in.unit_of(index)));
     }
-    return static_cast<std::size_t>(std::ranges::count_if(
-        held.entries, [&](const auto& entry) { return in.reading.winner(entry.slot) != kNone; }));
+    std::size_t visible = 0;
+    for (auto slot = held.first_slot; slot != kNone; slot = in.ops().slot(slot).sibling) {
+      visible += in.reading.winner(slot) != kNone;
+    }
+    return visible;
   });
 }
 
