@@ -22,17 +22,6 @@ Unit unit_of(TextUnit unit) {
 
 // --- Impl -----------------------------------------------------------------------------------
 
-ByteView Document::Impl::tail_chunk(std::size_t row) const {
-  const auto i = row - base_count;
-  const auto end = i + 1 < tail_begin.size() ? tail_begin[i + 1] : tail.size();
-  return ByteView(tail).subspan(tail_begin[i], end - tail_begin[i]);
-}
-
-void Document::Impl::append_to_tail(ByteView chunk) {
-  tail_begin.push_back(tail.size());
-  put_bytes(tail, chunk);
-}
-
 Result<ByteView> Document::Impl::chunk_of(std::size_t row) {
   if (row >= base_count) return tail_chunk(row);
   PEAT_TRY_VOID(rebuild_base());
@@ -42,7 +31,7 @@ Result<ByteView> Document::Impl::chunk_of(std::size_t row) {
 Status Document::Impl::rebuild_base() {
   if (rebuilt || base_count == 0) return {};
   PEAT_TRY_VOID(materialise());
-  auto kept = std::make_unique<RebuiltChanges>();
+  auto kept = std::make_shared<ChangeLog>();
   Rebuilder rebuilder(*ops, actors, graph, base_count);
   PEAT_TRY_VOID(rebuilder.assign());
   PEAT_TRY_VOID(rebuilder.write(hashes_known, kept.get()));
@@ -153,7 +142,7 @@ Status Document::Impl::materialise_tail(bool by_id) {
   const auto limits = no_limits();
   auto set = new_ops();
   if (base_count != 0) {
-    PEAT_TRY(const auto chunk, read_chunk(base, 0));
+    PEAT_TRY(const auto chunk, read_chunk(*base, 0));
     ChangeGraph scratch;
     PEAT_TRY_VOID(read_document(chunk, limits, actors, scratch, *set));
   }
@@ -240,8 +229,8 @@ std::unique_ptr<Document::Impl> Document::Impl::copy() const {
   out->base = base;
   out->base_count = base_count;
   out->tail = tail;
-  out->tail_begin = tail_begin;
   out->hashes_known = hashes_known;
+  out->rebuilt = rebuilt;
   out->saved = saved;
   out->invalid = invalid;
   out->queue = queue;
@@ -251,9 +240,9 @@ std::unique_ptr<Document::Impl> Document::Impl::copy() const {
 
 std::size_t Document::Impl::memory_bytes() const {
   std::size_t bytes = sizeof(Impl) + actor.bytes.capacity() + actors.memory_bytes() +
-                      graph.memory_bytes() + base.capacity() + tail.capacity() +
-                      tail_begin.capacity() * sizeof(std::size_t);
-  if (rebuilt) bytes += rebuilt->bytes.capacity() + rebuilt->begin.capacity() * sizeof(std::size_t);
+                      graph.memory_bytes() + tail.memory_bytes();
+  if (base) bytes += base->capacity();
+  if (rebuilt) bytes += rebuilt->memory_bytes();
   if (ops) bytes += ops->memory_bytes();
   for (const auto& queued : queue) {
     bytes += sizeof queued + queued.chunk.capacity() + queued.deps.capacity() * sizeof(ChangeHash);

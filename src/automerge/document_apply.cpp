@@ -298,21 +298,26 @@ Status Document::Impl::load_document(const Chunk& chunk, const LoadOptions& opti
   const auto count = static_cast<std::uint32_t>(graph.size());
   ops = std::move(set);
   base_count = count;
-  base.assign(chunk.bytes.begin(), chunk.bytes.end());
   saved = count;
   hashes_known = false;
   for (std::size_t i = 0; i < document.head_rows.size(); ++i) {
     graph.set_hash(document.head_rows[i], document.heads[i]);
   }
   graph.set_heads(std::move(document.heads));
-  if (options.verify == Verify::lazy) return {};
+  const auto keep_base = [&] {
+    base = std::make_shared<const Bytes>(chunk.bytes.begin(), chunk.bytes.end());
+  };
+  if (options.verify == Verify::lazy) {
+    keep_base();
+    return {};
+  }
 
   Rebuilder rebuilder(*ops, actors, graph, count);
   PEAT_TRY_VOID(rebuilder.assign());
+  ChangeLog chunks;
   const bool small = count <= kChunkFormChanges;
   if (small) {
-    rebuilt = std::make_unique<RebuiltChanges>();
-    PEAT_TRY_VOID(rebuilder.write(false, rebuilt.get()));
+    PEAT_TRY_VOID(rebuilder.write(false, &chunks));
   } else {
     PEAT_TRY_VOID(rebuilder.write(false, nullptr));
   }
@@ -323,15 +328,14 @@ Status Document::Impl::load_document(const Chunk& chunk, const LoadOptions& opti
   }
   hashes_known = true;
   graph.hashes_are_known();
-  if (small && rebuilt->bytes.size() <= kChunkFormBytes) {
-    tail = std::move(rebuilt->bytes);
-    rebuilt->begin.pop_back();
-    tail_begin = std::move(rebuilt->begin);
-    rebuilt.reset();
-    base = Bytes();
+  if (small && chunks.bytes() <= kChunkFormBytes) {
+    tail = std::move(chunks);
     base_count = 0;
     drop_ops();  // soon made again, and most of the memory
+    return {};
   }
+  if (small) rebuilt = std::make_shared<const ChangeLog>(std::move(chunks));
+  keep_base();
   return {};
 }
 
@@ -402,13 +406,12 @@ Result<ApplyReport> Document::Impl::apply(Incoming& incoming) {
     deps += entry.deps.size();
     text += change.message.size() + change.extra.size();
   }
-  grow(tail, bytes);
-  grow(tail_begin, admitted.size());
+  tail.make_room(admitted.size(), bytes);
   graph.make_room(admitted.size(), deps, text, actors.size());
   // From here on nothing needs memory but the op set, which can be made again.
   for (std::size_t i = 0; i < admitted.size(); ++i) {
     const auto& change = candidates[admitted[i].candidate];
-    append_to_tail(change.chunk);
+    tail.append(change.chunk);
     graph.add(graph_row(change, local[i][0]), admitted[i].deps, change.message, change.extra);
     apply_operations(change, local[i]);
   }

@@ -74,7 +74,7 @@ struct Incoming {
   std::uint64_t inflated = 0;  // bytes that were inflated or unbundled
   std::size_t known = 0;       // that were not even taken up
   std::deque<Bytes> owned;
-  std::deque<std::unique_ptr<RebuiltChanges>> rebuilt;
+  std::deque<std::shared_ptr<const ChangeLog>> rebuilt;
 };
 
 struct Document::Impl {
@@ -85,15 +85,14 @@ struct Document::Impl {
   std::optional<Error> load_fault;  // what cut a load short
   ActorTable actors;
   ChangeGraph graph;
-  Bytes base;
+  std::shared_ptr<const Bytes> base;  // null: none
   std::uint32_t base_count = 0;
-  Bytes tail;
-  std::vector<std::size_t> tail_begin;
+  ChangeLog tail;
   bool hashes_known = true;
-  std::size_t saved = 0;  // rows that a save has covered
-  std::unique_ptr<RebuiltChanges> rebuilt;
-  std::unique_ptr<OpSet> ops;    // new_ops, settled, drop_ops
-  std::optional<Error> invalid;  // what materialising found, at these heads
+  std::size_t saved = 0;                     // rows that a save has covered
+  std::shared_ptr<const ChangeLog> rebuilt;  // of the base
+  std::unique_ptr<OpSet> ops;                // new_ops, settled, drop_ops
+  std::optional<Error> invalid;              // what materialising found, at these heads
   std::vector<QueuedChange> queue;
   std::unique_ptr<Pending> pending;
   Unit text_unit = &Units::points;
@@ -106,7 +105,8 @@ struct Document::Impl {
   }
 
   // document.cpp
-  ByteView tail_chunk(std::size_t row) const;
+  ByteView tail_chunk(std::size_t row) const { return tail.chunk(row - base_count); }
+  ByteView base_bytes() const { return base ? ByteView(*base) : ByteView(); }
   Result<ByteView> chunk_of(std::size_t row);
   Status materialise();
   Status materialise_tail(bool by_id);
@@ -122,7 +122,6 @@ struct Document::Impl {
   ChangeInfo info(std::size_t row) const;
   std::optional<ByteView> author_of(std::uint32_t actor_index) const;  // author.cpp
   Bytes write(bool deflate);
-  void append_to_tail(ByteView chunk);
   std::unique_ptr<Impl> copy() const;
   std::size_t memory_bytes() const;
 

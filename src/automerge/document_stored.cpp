@@ -78,20 +78,20 @@ Status read_row(Input& in, std::uint32_t actors, ChangeGraph& graph) {
 
 Result<Bytes> Document::Impl::store() {
   PEAT_TRY_VOID(ensure_hashes());
-  const bool few = tail_begin.size() <= kChunkFormChanges && tail.size() <= kChunkFormBytes;
+  const bool few = tail.size() <= kChunkFormChanges && tail.bytes() <= kChunkFormBytes;
   // A document that cannot be materialised stays as the chunks it came in.
   const bool as_chunks = few || !materialise();
   const auto in_base = as_chunks ? base_count : static_cast<std::uint32_t>(graph.size());
 
   Bytes out;
-  out.reserve(base.size() + tail.size() + 96 * graph.size() + 64);
+  out.reserve(base_bytes().size() + tail.bytes() + 96 * graph.size() + 64);
   out.push_back(kStoredVersion);
   put_uleb(out, actors.size());
   for (std::uint32_t i = 0; i < actors.size(); ++i) put_prefixed(out, actors.bytes(i));
   put_uleb(out, graph.size());
   put_uleb(out, in_base);
   for (std::size_t i = 0; i < graph.size(); ++i) put_row(graph, i, out);
-  put_prefixed(out, as_chunks ? base : write(true));
+  put_prefixed(out, as_chunks ? base_bytes() : ByteView(write(true)));
   for (std::size_t i = in_base; i < graph.size(); ++i) put_prefixed(out, tail_chunk(i));
   put_uleb(out, queue.size());
   for (const auto& queued : queue) put_prefixed(out, queued.chunk);
@@ -120,16 +120,15 @@ Status Document::Impl::restore(ByteView stored) {
   for (std::uint64_t i = 0; i < changes; ++i) {
     PEAT_TRY_VOID(read_row(in, actors.size(), graph));
   }
-  const auto base_bytes = in.prefixed();
-  base.assign(base_bytes.begin(), base_bytes.end());
+  const auto document = in.prefixed();
+  if (!document.empty()) base = std::make_shared<const Bytes>(document.begin(), document.end());
   base_count = static_cast<std::uint32_t>(in_base);
   if (changes != in_base) {
-    tail.reserve(in.remaining());
-    tail_begin.reserve(static_cast<std::size_t>(changes - in_base));
+    tail.make_room(static_cast<std::size_t>(changes - in_base), in.remaining());
   }
-  for (auto i = in_base; i < changes; ++i) append_to_tail(in.prefixed());
+  for (auto i = in_base; i < changes; ++i) tail.append(in.prefixed());
   const auto queued_count = in.uleb();
-  if (in.failed() || queued_count > in.remaining() || (in_base != 0 && base.empty())) {
+  if (in.failed() || queued_count > in.remaining() || (in_base != 0 && !base)) {
     return corrupt("too short", in);
   }
   for (std::uint64_t i = 0; i < queued_count; ++i) {

@@ -236,26 +236,24 @@ class Rebuilder::ChangeOps final : public OpSource {
   OpId target_;
 };
 
-Status Rebuilder::write(bool known, RebuiltChanges* keep) {
+Status Rebuilder::write(bool known, ChangeLog* keep) {
   std::vector<ChangeHash> deps;
-  Bytes scratch;
-  if (keep != nullptr) keep->begin.push_back(0);
+  thread_local Bytes chunk;
   cursors_.assign(segments_.size(), {});
   for (std::uint32_t i = 0; i < count_; ++i) {
     const auto& row = graph_.row(i);
     ChangeOps ops(*this, row);
     PEAT_TRY_VOID(dep_hashes(i, deps));
-    Bytes& out = keep != nullptr ? keep->bytes : scratch;
-    if (keep == nullptr) scratch.clear();
+    chunk.clear();
     const ChangeFacts facts{deps,         row.actor, row.seq,           row.start_op,
                             row.op_count, row.time,  graph_.message(i), graph_.extra(i)};
-    const auto hash = encode_change(actors_, facts, ops, out);
+    const auto hash = encode_change(actors_, facts, ops, chunk);
     cursors_[row.actor] = ops.end();
     if (known && hash != row.hash) {
       return bad("change " + std::to_string(i) + " rebuilt from the document has another hash");
     }
     graph_.set_hash(i, hash);
-    if (keep != nullptr) keep->begin.push_back(out.size());
+    if (keep != nullptr) keep->append(chunk);
   }
   return {};
 }

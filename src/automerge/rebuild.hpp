@@ -11,20 +11,12 @@
 #include <vector>
 
 #include "automerge/actors.hpp"
+#include "automerge/change_log.hpp"
 #include "automerge/encode.hpp"
 #include "automerge/graph.hpp"
 #include "automerge/opset.hpp"
 
 namespace peat::automerge {
-
-// Chunks of the first changes of a graph, one behind the other.
-struct RebuiltChanges {
-  Bytes bytes;
-  std::vector<std::size_t> begin;  // one more than changes
-  ByteView chunk(std::size_t i) const {
-    return ByteView(bytes).subspan(begin[i], begin[i + 1] - begin[i]);
-  }
-};
 
 // Assigns the operations to the first `count` changes of `graph`, whose start_op and op_count
 // are set; max_op() of each row must be right before (start_op - 1 + op_count). Operations of
@@ -38,7 +30,7 @@ class Rebuilder {
   Status assign();
   // After assign: writes every change and keeps the chunks if `keep`. Hashes go into the graph, or
   // must equal those that it has (`known`).
-  Status write(bool known, RebuiltChanges* keep);
+  Status write(bool known, ChangeLog* keep);
 
  private:
   struct Segment {

@@ -165,16 +165,12 @@ ChangeHash Document::Impl::commit(const CommitOptions& options) {
   const auto footer = row.seq == 1 && author ? author_footer(*author) : Bytes();
   const ChangeFacts facts{deps,         row.actor, row.seq,         row.start_op,
                           row.op_count, row.time,  options.message, footer};
-  const auto begin = tail.size();
-  try {
-    tail_begin.push_back(begin);
-    row.hash = encode_change(actors, facts, views, tail);
-    graph.add(row, dep_rows, options.message, footer);
-  } catch (...) {
-    tail.resize(begin);
-    tail_begin.resize(graph.size() - base_count);
-    throw;
-  }
+  thread_local Bytes chunk;
+  chunk.clear();
+  row.hash = encode_change(actors, facts, views, chunk);
+  tail.make_room(1, chunk.size());
+  graph.add(row, dep_rows, options.message, footer);
+  tail.append(chunk);  // there is room
   give_back(std::move(pending));
   if (graph.size() == 1) ops = settled(std::move(ops));  // it grew from nothing
   return row.hash;
