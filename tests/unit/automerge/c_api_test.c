@@ -333,7 +333,8 @@ static void cursors_and_marks_stay_with_their_text(void) {
   peat_am_error error = PEAT_AM_ERROR_INIT;
   CHECK(peat_am_position(doc, text, peat_am_str("no cursor"), &place, &error) ==
         PEAT_CODE_malformed);
-  CHECK(peat_am_cursor(doc, text, 0, 9, 0, &as_text, &error) == PEAT_CODE_invalid_argument);
+  peat_am_buffer none;
+  CHECK(peat_am_cursor(doc, text, 0, 9, 0, &none, &error) == PEAT_CODE_invalid_argument);
   CHECK(peat_am_mark(doc, text, 0, 1, peat_am_str("x"), &yes, 9, &error) ==
         PEAT_CODE_invalid_argument);
   CHECK(peat_am_set_text_unit(doc, 9, &error) == PEAT_CODE_invalid_argument);
