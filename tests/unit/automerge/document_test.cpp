@@ -516,6 +516,31 @@ TEST(Loading, RefusesADamagedByteAnywhere) {
   }
 }
 
+TEST(Forks, ShareTheBytesOfWhatBothHaveAndWriteApart) {
+  auto a = replica(1);
+  const Bytes big(200'000, 7);
+  put(a, "big", ByteView(big));
+  put(a, "n", std::int64_t{1});
+  std::optional<Document> b = a.fork(actor(2)).value();
+  EXPECT_LT(b->memory_bytes(), 4096U);
+
+  const auto of_a = put(a, "mine", std::int64_t{2});
+  const auto of_b = put(*b, "mine", std::int64_t{3});
+  auto c = b->fork(actor(3)).value();
+  b.reset();
+  const auto of_c = put(c, "mine", std::int64_t{4});
+  ASSERT_EQ(a.change_count(), 3U);
+  ASSERT_EQ(c.change_count(), 4U);
+  for (const auto* document : {&a, &c}) {
+    for (const auto& chunk : all_changes(*document)) EXPECT_TRUE(inspect_change(chunk));
+  }
+  EXPECT_EQ(inspect_change(a.change_bytes(of_a).value())->hash, of_a);
+  EXPECT_EQ(inspect_change(c.change_bytes(of_b).value())->hash, of_b);
+  EXPECT_EQ(inspect_change(c.change_bytes(of_c).value())->hash, of_c);
+  EXPECT_EQ(integer(a, "mine"), 2);
+  EXPECT_EQ(integer(c, "mine"), 4);
+}
+
 TEST(Forks, GoTheirOwnWayAndMergeBack) {
   auto a = replica(1);
   put(a, "shared", std::int64_t{1});
