@@ -21,7 +21,7 @@ INSTANTIATE_TEST_SUITE_P(Room, FullDisk, testing::Values(0, 1000, 4096, 10'000, 
 
 TEST_P(FullDisk, RefusesWritesServesReadsAndRecovers) {
   DiskRecorder recorder("peat.mdb");
-  store::Disk disk(true);
+  store::Disk disk(store::On::lmdb);
   auto& store = disk.open();
   for (std::uint64_t n = 1; n <= 20; ++n) ASSERT_TRUE(store.write(workload_batch(n)));
   disk.settle();
@@ -94,7 +94,7 @@ TEST(FullDisk, AMapThatCannotGrowStopsWritesNotReads) {
 TEST(FullDisk, AStoreThatCannotBeMadeSaysSo) {
   DiskRecorder recorder("peat.mdb.new");
   recorder.set_room(0);
-  store::Disk disk(true);
+  store::Disk disk(store::On::lmdb);
   const auto refused = disk.try_open();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::store_full) << refused.error().message;
